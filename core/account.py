@@ -1,0 +1,100 @@
+"""The account the program works in: one on AWS, or the sandbox. The only place that knows there are two kinds.
+
+Everything after `open_account` differs by the endpoint URL of its clients alone.
+"""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.aws.clients import Clients, StaticCredentials
+from core.aws.failures import explained
+from core.errors import UsageError
+from core.folders import data_folder
+
+SANDBOX_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the credentials belong to: the 12-digit account number and the caller's ARN."""
+
+    account_id: str
+    arn: str
+
+
+class Account:
+    """An open account: its clients, its region, and the folder of its ledgers on this machine."""
+
+    def __init__(self, clients: Clients, *, label: str, ledgers: Path, sandbox: bool) -> None:
+        self.clients = clients
+        self.label = label
+        """What a person calls it: `sandbox`, a profile's name, or `default`."""
+        self.ledgers = ledgers
+        self.sandbox = sandbox
+        """For words on screen only; no step may act on it."""
+        self._identity: Identity | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def region(self) -> str:
+        """The AWS region, `us-east-1` …"""
+        return self.clients.region
+
+    def identity(self) -> Identity:
+        """Return whose credentials these are; asked of STS once.
+
+        Raises:
+            AccessError: there are no credentials, or they are expired or refused.
+            UnreachableError: STS did not answer.
+        """
+        with self._lock:
+            if self._identity is None:
+                with explained("find out whose AWS credentials these are"):
+                    found = self.clients.get("sts").get_caller_identity()
+                self._identity = Identity(found["Account"], found["Arn"])
+            return self._identity
+
+
+def open_account(*, sandbox: bool, profile: str | None = None, region: str | None = None) -> Account:
+    """Return the account to work in. The sandbox is started when it is not running; AWS is not asked anything yet.
+
+    Raises:
+        UsageError: no region is set for AWS.
+        NotFoundError: the profile does not exist.
+        SagewizardError: the sandbox could not be started (its extra is not installed, …).
+    """
+    if sandbox:
+        from core.sandbox.daemon import ensure_running
+
+        running = ensure_running()
+        clients = Clients(
+            region=region or SANDBOX_REGION,
+            endpoint_url=running.url,
+            credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
+        )
+        return Account(clients, label="sandbox", ledgers=running.ledgers, sandbox=True)
+    region = region or _profile_region(profile)
+    if region is None:
+        raise UsageError(
+            "No AWS region is set.", fix="Give one with --region, AWS_REGION or `aws configure set region us-east-1`."
+        )
+    ledgers = data_folder() / "deployments"
+    ledgers.mkdir(mode=0o700, exist_ok=True)
+    return Account(Clients(region=region, profile=profile), label=profile or "default", ledgers=ledgers, sandbox=False)
+
+
+def _profile_region(profile: str | None) -> str | None:
+    import boto3
+    from botocore.exceptions import ProfileNotFound
+
+    from core.errors import NotFoundError
+
+    try:
+        name: str | None = boto3.Session(profile_name=profile).region_name
+    except ProfileNotFound as error:
+        raise NotFoundError(
+            f"There is no AWS profile named “{profile}” on this machine.",
+            fix="Run `aws configure list-profiles`, or create it with `aws configure --profile NAME`.",
+        ) from error
+    return name

@@ -1,0 +1,1 @@
+"""AWS, one service a module: thin, typed, raising the program's own errors."""

@@ -1,0 +1,119 @@
+"""The one place that makes AWS clients.
+
+A `Clients` is bound to a region and to credentials, and, for the sandbox, to an endpoint URL that then holds for every
+service: nothing else in the program knows which account it talks to. boto3 is imported when the first client is made.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+from core.errors import AccessError, NotFoundError, UsageError
+
+_CONNECT_SECONDS: Final = 10
+_READ_SECONDS: Final = 60
+_RUNTIME_READ_SECONDS: Final = 70
+"""SageMaker ends an invocation after 60 s; AWS asks clients to wait 70 s for its answer."""
+_PRICING_REGIONS: Final = ("us-east-1", "eu-central-1", "ap-south-1")
+
+
+@dataclass(frozen=True, slots=True)
+class StaticCredentials:
+    """Credentials given outright, for an account that is not AWS's."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class Clients:
+    """Makes and keeps one boto3 client a service. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        region: str,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        credentials: StaticCredentials | None = None,
+    ) -> None:
+        self.region = region
+        self.profile = profile
+        self.endpoint_url = endpoint_url
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._made: dict[str, Any] = {}
+
+    def get(self, service: str) -> Any:
+        """Return the client of a service, as boto3 names it: `s3`, `iam`, `sagemaker`, `sagemaker-runtime`, …
+
+        Raises:
+            AccessError: there are no credentials.
+            NotFoundError: the named profile does not exist.
+            UsageError: the region is malformed.
+        """
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = self._make(service)
+            return self._made[service]
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+        from botocore.exceptions import InvalidRegionError
+
+        runtime = service == "sagemaker-runtime"
+        # Invocations cost time and money and may not be safe to repeat: the caller decides on another try.
+        config = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_RUNTIME_READ_SECONDS if runtime else _READ_SECONDS,
+            retries={"max_attempts": 1, "mode": "standard"} if runtime else {"max_attempts": 5, "mode": "standard"},
+            max_pool_connections=16,
+            s3={"addressing_style": "path"} if self.endpoint_url else None,
+            user_agent_appid="sagewizard",
+        )
+        region = self.region
+        if service == "pricing" and region not in _PRICING_REGIONS:
+            region = _PRICING_REGIONS[0]  # the Pricing API answers for all regions, but only in a few
+        try:
+            return self._open_session().client(
+                service, region_name=region, endpoint_url=self.endpoint_url, config=config
+            )
+        except InvalidRegionError as error:
+            raise UsageError(
+                f"“{self.region}” is not the name of an AWS region.", fix="Give one such as us-east-1 with --region."
+            ) from error
+
+    def _open_session(self) -> Any:
+        if self._session is None:
+            import boto3
+            from botocore.exceptions import ProfileNotFound
+
+            try:
+                if self._credentials:
+                    # A session of its own kind: no profile, so no config file can redirect or assume anything.
+                    self._session = boto3.Session(
+                        aws_access_key_id=self._credentials.access_key_id,
+                        aws_secret_access_key=self._credentials.secret_access_key,
+                        region_name=self.region,
+                    )
+                else:
+                    self._session = boto3.Session(profile_name=self.profile, region_name=self.region)
+            except ProfileNotFound as error:
+                raise NotFoundError(
+                    f"There is no AWS profile named “{self.profile}” on this machine.",
+                    fix="Run `aws configure list-profiles`, or create it with `aws configure --profile NAME`.",
+                ) from error
+            if not self._credentials and self._session.get_credentials() is None:
+                self._session = None
+                raise AccessError(
+                    "No AWS credentials were found.",
+                    fix="Run `aws configure` or `aws sso login`, or try it all without an account: `sagewizard --sandbox`.",
+                )
+        return self._session
+
+    @property
+    def partition(self) -> str:
+        """The partition of the region: `aws`, `aws-cn` or `aws-us-gov`."""
+        if self.region.startswith("cn-"):
+            return "aws-cn"
+        return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"

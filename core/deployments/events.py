@@ -1,0 +1,58 @@
+"""What a run tells while it goes on: one value for every front end, one JSON object a line for scripts."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Stage = Literal[
+    "inspect", "package", "upload", "role", "model", "endpoint_config", "endpoint", "ready", "rollback", "delete"
+]
+Kind = Literal["started", "progress", "log", "warning", "finished", "failed"]
+Unit = Literal["bytes", "files"]
+
+STAGES: tuple[Stage, ...] = ("inspect", "package", "upload", "role", "model", "endpoint_config", "endpoint", "ready")
+"""The stages of a run that succeeds, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in a deployment.
+
+    `done` and `total` are counts of `unit`; `endpoint` is set on events of the stage `ready`; `cause` and `fix` on
+    `failed` ones. `message` is safe to show: text from outside was cleaned.
+    """
+
+    deployment: str
+    stage: Stage
+    kind: Kind
+    message: str
+    done: int | None = None
+    total: int | None = None
+    unit: Unit | None = None
+    endpoint: str | None = None
+    cause: str | None = None
+    fix: str | None = None
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def to_json(self) -> str:
+        """Return the event as one line of JSON, `at` in ISO 8601 with its zone (UTC)."""
+        body: dict[str, Any] = {
+            "at": self.at.isoformat(timespec="milliseconds"),
+            "deployment": self.deployment,
+            "stage": self.stage,
+            "kind": self.kind,
+            "message": self.message,
+            "done": self.done,
+            "total": self.total,
+            "unit": self.unit,
+        }
+        for name in ("endpoint", "cause", "fix"):
+            if (value := getattr(self, name)) is not None:
+                body[name] = value
+        return json.dumps(body, ensure_ascii=False)
+
+
+Emit = Callable[[Event], None]
+"""Receives the events of a run, on the run's own thread; must not block for long."""

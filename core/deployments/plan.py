@@ -1,0 +1,93 @@
+"""The plan: the complete, reviewable description of one deployment.
+
+The wizard writes it, every front end can run it. It holds decisions and their reasons, never a secret, and nothing of
+the account but the region: the same plan runs on AWS and in the sandbox.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from core.models.facts import ModelFile, WeightFormat
+
+PLAN_VERSION = 1
+DEFAULT_VARIANT = "AllTraffic"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedModel:
+    """The model and the very files of it. `revision` is the commit, `None` for a folder."""
+
+    reference: str
+    revision: str | None
+    task: str
+    library: str | None
+    architecture: str | None
+    parameters: int | None
+    dtype: str | None
+    weight_format: WeightFormat
+    weight_bytes: int
+    chat_template: bool
+    files: tuple[ModelFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArtifact:
+    """What is packaged where. `bucket` is `None` for the account's own default bucket of the region."""
+
+    template: str
+    template_sha256: str
+    bucket: str | None
+    key_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedContainer:
+    """The serving container: its engine, its image's URI and its environment (no secrets)."""
+
+    engine: str
+    image: str
+    environment: Mapping[str, str]
+    inference_ami_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRole:
+    """The execution role: an existing one by ARN, or one to create by name."""
+
+    arn: str | None
+    create: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEndpoint:
+    """The endpoint: names and sizes. Timeouts are seconds, within SageMaker's 60 to 3,600."""
+
+    name: str
+    instance_type: str
+    instance_count: int
+    variant: str
+    startup_timeout_seconds: int
+    download_timeout_seconds: int
+    price_usd_per_hour: float | None
+    price_source: Literal["api", "list", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One deployment, decided. `reasons` says of each decision why, by its dotted name (`endpoint.instance_type`)."""
+
+    model: PlannedModel
+    artifact: PlannedArtifact
+    container: PlannedContainer
+    role: PlannedRole
+    endpoint: PlannedEndpoint
+    region: str
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    version: int = PLAN_VERSION
+
+    @property
+    def price_usd_per_hour(self) -> float | None:
+        """What all instances cost together, USD per hour."""
+        each = self.endpoint.price_usd_per_hour
+        return None if each is None else each * self.endpoint.instance_count

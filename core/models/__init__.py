@@ -1,0 +1,1 @@
+"""What a model is: its reference, its facts, and the one set of weight files that will be packaged."""
