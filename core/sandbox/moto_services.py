@@ -1,0 +1,66 @@
+"""The services that moto plays: S3, IAM, STS, CloudWatch, Logs, Scheduler. The only module that knows moto's insides.
+
+moto (5.x) is embedded: each service is a WSGI application of its own, so that no path or host name can lead to another
+service or to moto's own control pages. Its managed policies are loaded; browser pages get no access to it.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+ACCOUNT_ID: Final = "123456789012"
+"""The account number of the sandbox: the one that AWS's documentation uses."""
+
+SERVICES: Final[Mapping[str, str]] = {
+    "s3": "s3",
+    "iam": "iam",
+    "sts": "sts",
+    "monitoring": "cloudwatch",
+    "logs": "logs",
+    "scheduler": "scheduler",
+}
+"""moto's name of each service, by the name that requests are signed for."""
+
+
+class MotoServices:
+    """moto's applications, each made when first asked for."""
+
+    def __init__(self) -> None:
+        # Read by moto when it is imported.
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+        os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+        self._apps: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def handle(self, service: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Let moto answer a request to `service`, one of `SERVICES`."""
+        answer: Iterable[bytes] = self._app(SERVICES[service])(environ, start_response)
+        return answer
+
+    def warm_up(self) -> None:
+        """Import all services, which takes the first request to each its longest part."""
+        for name in SERVICES.values():
+            self._app(name)
+
+    def knows_key(self, access_key_id: str) -> bool:
+        """Whether an IAM user of the account has this access key, or STS gave it to an assumed role."""
+        self._app("iam")
+        from moto.backends import get_backend
+
+        for backend in list(get_backend("iam")[ACCOUNT_ID].values()):
+            if backend.get_user_from_access_key_id(access_key_id):
+                return True
+        return any(
+            backend.get_assumed_role_from_access_key(access_key_id)
+            for backend in list(get_backend("sts")[ACCOUNT_ID].values())
+        )
+
+    def _app(self, name: str) -> Any:
+        with self._lock:
+            if name not in self._apps:
+                from moto.moto_server.werkzeug_app import create_backend_app
+
+                self._apps[name] = create_backend_app(name)
+            return self._apps[name]

@@ -1,0 +1,139 @@
+"""The sandbox's server: its services put together, its socket, and its end.
+
+It listens on loopback only. SIGTERM and SIGINT end it: containers first, then the socket.
+"""
+
+import hmac
+import logging
+import os
+import secrets
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from core.errors import SagewizardError
+from core.sandbox import processes, state_files
+from core.sandbox.answers import Answer, json_answer, json_error
+from core.sandbox.front import OWN_PATHS, Front, not_found
+from core.sandbox.moto_services import SERVICES, MotoServices
+from core.sandbox.state_files import RunningSandbox
+
+_HOST: Final = "127.0.0.1"
+_log = logging.getLogger(__name__)
+
+
+def serve(port: int | None, *, on_ready: Callable[[], None]) -> None:
+    """Serve the sandbox until a signal ends it.
+
+    Without `port` the last one is taken when it is free, else any. `on_ready` is called once requests are answered.
+
+    Raises:
+        SagewizardError: `port` is taken.
+    """
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that it was started from may close
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request is of no use
+    tempfile.tempdir = str(state_files.work_folder())  # objects of S3 that are too large for memory
+
+    keys = state_files.keys()
+    listener = _listen(port, keys.port)
+    address = listener.getsockname()
+    running = RunningSandbox(
+        url=f"http://{_HOST}:{address[1]}",
+        pid=os.getpid(),
+        access_key_id=keys.access_key_id,
+        secret_access_key=keys.secret_access_key,
+        ledgers=state_files.ledgers_folder(),
+        started=datetime.now(UTC),
+        instance=secrets.token_hex(8),
+        process=processes.identity(os.getpid()) or "",
+    )
+    services = Services(running)
+    server = _make_server(listener, services.front)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="front", daemon=True)
+    thread.start()
+    state_files.write_keys(replace(keys, port=address[1]))
+    state_files.write_running(running)
+    on_ready()
+    services.warm_up()
+    ending.wait()
+    services.close()
+    server.shutdown()
+    server.server_close()
+    if (written := state_files.read_running()) and written.instance == running.instance:
+        state_files.remove_running()
+
+
+class Services:
+    """Everything that answers in one sandbox."""
+
+    def __init__(self, running: RunningSandbox) -> None:
+        self._running = running
+        self._moto = MotoServices()
+        self.front = Front(
+            {name: self._by_moto(name) for name in SERVICES},
+            knows_key=lambda key: key == running.access_key_id or self._moto.knows_key(key),
+            own=self._own,
+        )
+
+    def warm_up(self) -> None:
+        """Make ready what the first requests will need."""
+        self._moto.warm_up()
+
+    def close(self) -> None:
+        """End every container."""
+
+    def _by_moto(self, name: str) -> Any:
+        return lambda environ, start_response, _region: self._moto.handle(name, environ, start_response)
+
+    def _own(self, environ: dict[str, Any]) -> Answer:
+        expected = f"Bearer {self._running.secret_access_key}"
+        if not hmac.compare_digest(str(environ.get("HTTP_AUTHORIZATION", "")).encode(), expected.encode()):
+            return json_error("AccessDenied", "This page is for sagewizard itself.", status=403)
+        if environ["PATH_INFO"] == OWN_PATHS + "health":
+            return json_answer({"instance": self._running.instance, "pid": os.getpid()})
+        return not_found()
+
+
+def _listen(port: int | None, last: int) -> socket.socket:
+    for wanted in (port,) if port is not None else (last, 0) if last else (0,):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, wanted))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            if port is not None:
+                raise SagewizardError(
+                    f"The sandbox cannot listen on port {port}: {error.strerror}.",
+                    fix="Give another port, or none to take any that is free.",
+                ) from error
+        else:
+            return listener
+    raise SagewizardError("No port is free for the sandbox.", fix="Close some programs and try again.")
+
+
+def _make_server(listener: socket.socket, front: Front) -> Any:
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    class Handler(MotoRequestHandler):  # type: ignore[misc, unused-ignore] # moto has no types
+        disable_nagle_algorithm = True  # streamed answers go out as they come
+        timeout = 600
+
+        def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+            if type == "error":
+                _log.error(message, *args)
+
+    return make_server(
+        _HOST, listener.getsockname()[1], front, threaded=True, request_handler=Handler, fd=os.dup(listener.fileno())
+    )
