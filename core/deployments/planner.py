@@ -1,0 +1,240 @@
+"""From facts and a person's choices to a plan: every decision made, each with its reason. AWS is only read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from core.account import Account
+from core.aws import hosting
+from core.aws.roles import find_role
+from core.deployments.names import artifact_prefix_for, check_endpoint_name, endpoint_name_from, numbered, role_name_for
+from core.deployments.plan import (
+    DEFAULT_VARIANT,
+    Plan,
+    PlannedArtifact,
+    PlannedContainer,
+    PlannedEndpoint,
+    PlannedModel,
+    PlannedRole,
+)
+from core.errors import RefusedError
+from core.instances.fit import FitRow, FitTable
+from core.models.facts import ModelFacts, WeightSet
+from core.quantities import format_bytes, format_count, format_hourly, format_memory
+from core.serving.images import ContainerImage, huggingface_image
+from core.serving.templates import InferenceTemplate, find_template, template_for
+
+_DOWNLOAD_BYTES_PER_SECOND: Final = 25_000_000
+_LOAD_BYTES_PER_SECOND: Final = 50_000_000
+"""Slow ends of what is seen of S3 to an instance, and of unpacked weights into memory: timeouts should not be tight."""
+_TIMEOUT_FLOOR_SECONDS: Final = 300
+_TIMEOUT_CEILING_SECONDS: Final = 3600
+_MOST_NUMBERED_NAMES: Final = 50
+NEW_ROLE: Final = "create"
+"""The choice of a role that is made for this deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person decided; `None` leaves it to the planner.
+
+    `role` is a name or an ARN, or `create`. `context` is in tokens, `concurrency` in requests at the same time.
+    """
+
+    name: str | None = None
+    instance_type: str | None = None
+    instance_count: int = 1
+    role: str | None = None
+    bucket: str | None = None
+    template: str | None = None
+    context: int | None = None
+    concurrency: int = 1
+
+
+def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: Choices, account: Account) -> Plan:
+    """Return the plan of one deployment; `table` is the model's fit table for this account.
+
+    Raises:
+        UsageError: a choice is malformed.
+        RefusedError: nothing fits, the chosen type does not, its quota is used up, or the name is taken.
+        NotFoundError: the chosen role or template does not exist.
+        AccessError, UnreachableError: AWS cannot be read.
+    """
+    reasons: dict[str, str] = {}
+    template = _choose_template(facts, choices, reasons)
+    row = _choose_instance(table, choices, reasons)
+    image = huggingface_image(row.fit.instance, account.region)
+    reasons["container.image"] = (
+        f"the newest image of the {row.fit.engine} engine for {image.accelerator.upper()} instances in {account.region}"
+    )
+    name = _choose_name(facts, choices, account, reasons)
+    return Plan(
+        model=_planned_model(facts, weights, template),
+        artifact=PlannedArtifact(
+            template=template.reference,
+            template_sha256=template.sha256,
+            bucket=choices.bucket,
+            key_prefix=artifact_prefix_for(name),
+        ),
+        container=PlannedContainer(
+            engine=row.fit.engine,
+            image=image.uri,
+            environment=_environment(facts, template),
+            inference_ami_version=_ami(image, reasons),
+        ),
+        role=_choose_role(name, choices, account, reasons),
+        endpoint=_planned_endpoint(name, row, weights, choices, reasons),
+        region=account.region,
+        reasons=reasons,
+    )
+
+
+def _choose_template(facts: ModelFacts, choices: Choices, reasons: dict[str, str]) -> InferenceTemplate:
+    if choices.template:
+        reasons["artifact.template"] = "as chosen"
+        return find_template(choices.template)
+    template = template_for(facts.task, facts.library)
+    reasons["artifact.template"] = f"serves {facts.task} models of {facts.library}"
+    return template
+
+
+def _choose_instance(table: FitTable, choices: Choices, reasons: dict[str, str]) -> FitRow:
+    wanted = choices.instance_type or table.recommended
+    if wanted is None:
+        raise RefusedError("No instance type holds this model.", fix=table.smallest_change or "Choose a smaller model.")
+    row = next((row for row in table.rows if row.fit.instance.name == wanted), None)
+    if row is None:
+        raise RefusedError(f"{wanted} was not among the instance types looked at.", fix="Name one from the fit table.")
+    if not row.fit.fits:
+        raise RefusedError(
+            f"The model does not fit {wanted}: {describe_limit(row)}.",
+            fix=f"{table.recommended} holds it." if table.recommended else (table.smallest_change or ""),
+        )
+    if row.quota is not None and row.quota.left < choices.instance_count:
+        raise RefusedError(
+            f"The account may run {row.quota.limit} of {wanted} for endpoints, and {row.quota.used} are in use.",
+            fix="Delete an endpoint, choose another type, or ask for more in the Service Quotas console "
+            f"(“{wanted} for endpoint usage”).",
+        )
+    memory = format_memory(row.fit.instance.memory_bytes)
+    reasons["endpoint.instance_type"] = (
+        "as chosen" if choices.instance_type else f"the cheapest that fits with head room ({memory} of memory)"
+    )
+    return row
+
+
+def describe_limit(row: FitRow) -> str:
+    """Return in words why a model does not run on an instance type: `it needs 41 GiB of memory, 22 GiB is usable`."""
+    fit = row.fit
+    named = {"gpu": ("memory of each GPU", fit.gpu), "host": ("memory", fit.host), "disk": ("disk space", fit.disk)}
+    if fit.limited_by in named:
+        what, budget = named[fit.limited_by]
+        if budget is not None and budget.usable_bytes > 0:
+            return (
+                f"it needs {format_memory(budget.required_bytes)} of {what}, "
+                f"{format_memory(budget.usable_bytes)} is usable"
+            )
+        return f"its {what} is not known"
+    if fit.limited_by == "engine":
+        return f"the {fit.engine} engine does not run on its processor"
+    return "the account has no quota for it"
+
+
+def _choose_name(facts: ModelFacts, choices: Choices, account: Account, reasons: dict[str, str]) -> str:
+    if choices.name is not None:
+        name = check_endpoint_name(choices.name)
+        if taken := hosting.name_taken(account.clients, name):
+            raise RefusedError(
+                f"There is already {taken} named “{name}” in {account.region}.", fix="Choose another name with --name."
+            )
+        reasons["endpoint.name"] = "as chosen"
+        return name
+    base = endpoint_name_from(facts.reference.short_name)
+    for number in range(1, _MOST_NUMBERED_NAMES):
+        name = base if number == 1 else numbered(base, number)
+        if not hosting.name_taken(account.clients, name):
+            reasons["endpoint.name"] = "the model's name" if number == 1 else "the model's name; the plain one is taken"
+            return name
+    raise RefusedError(f"“{base}” and all its numbered forms are taken.", fix="Choose a name with --name.")
+
+
+def _choose_role(name: str, choices: Choices, account: Account, reasons: dict[str, str]) -> PlannedRole:
+    if choices.role is None or choices.role == NEW_ROLE:
+        reasons["role.create"] = (
+            "a role of its own that can read this artifact, pull this image and write this log only"
+        )
+        return PlannedRole(arn=None, create=role_name_for(name, account.region))
+    reasons["role.arn"] = "as chosen"
+    return PlannedRole(arn=find_role(account.clients, choices.role).arn, create=None)
+
+
+def _planned_model(facts: ModelFacts, weights: WeightSet, template: InferenceTemplate) -> PlannedModel:
+    return PlannedModel(
+        reference=str(facts.reference),
+        revision=facts.revision,
+        task=facts.task or template.tasks[0],
+        library=facts.library,
+        architecture=facts.architecture,
+        parameters=facts.parameters,
+        dtype=facts.dtype,
+        weight_format=weights.format,
+        weight_bytes=weights.weight_bytes,
+        chat_template=facts.chat_template,
+        files=weights.files,
+    )
+
+
+def _environment(facts: ModelFacts, template: InferenceTemplate) -> dict[str, str]:
+    return {
+        "HF_HUB_OFFLINE": "1",  # everything is in the artifact: starting must not depend on the Hub
+        "HF_TASK": facts.task or template.tasks[0],
+        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",  # each worker holds the weights once more
+    }
+
+
+def _ami(image: ContainerImage, reasons: dict[str, str]) -> str | None:
+    if image.inference_ami_version:
+        reasons["container.inference_ami_version"] = f"its driver runs the image's CUDA {image.cuda}"
+    return image.inference_ami_version
+
+
+def _planned_endpoint(
+    name: str, row: FitRow, weights: WeightSet, choices: Choices, reasons: dict[str, str]
+) -> PlannedEndpoint:
+    size = format_bytes(weights.packaged_bytes)
+    download = _timeout(weights.packaged_bytes / _DOWNLOAD_BYTES_PER_SECOND)
+    startup = _timeout(weights.packaged_bytes / _LOAD_BYTES_PER_SECOND)
+    reasons["endpoint.download_timeout_seconds"] = f"{size} at {format_bytes(_DOWNLOAD_BYTES_PER_SECOND)}/s, and 5 min"
+    reasons["endpoint.startup_timeout_seconds"] = f"{size} at {format_bytes(_LOAD_BYTES_PER_SECOND)}/s, and 5 min"
+    price = row.price
+    reasons["endpoint.price_usd_per_hour"] = {
+        "api": f"{format_hourly(price.usd_per_hour)} by the Pricing API",
+        "list": f"{format_hourly(price.usd_per_hour)} by a list that may be out of date",
+        "unknown": "no price is known",
+    }[price.source]
+    return PlannedEndpoint(
+        name=name,
+        instance_type=row.fit.instance.name,
+        instance_count=choices.instance_count,
+        variant=DEFAULT_VARIANT,
+        startup_timeout_seconds=startup,
+        download_timeout_seconds=download,
+        price_usd_per_hour=price.usd_per_hour,
+        price_source=price.source,
+    )
+
+
+def _timeout(seconds: float) -> int:
+    """Return `seconds` and a floor, in whole minutes, within what SageMaker allows."""
+    return min(_TIMEOUT_CEILING_SECONDS, (int(_TIMEOUT_FLOOR_SECONDS + seconds) + 59) // 60 * 60)
+
+
+def summarise(plan: Plan) -> str:
+    """Return the plan in one sentence."""
+    size = format_bytes(plan.model.weight_bytes)
+    parameters = f"{format_count(plan.model.parameters)} parameters, " if plan.model.parameters else ""
+    count = f"{plan.endpoint.instance_count} × " if plan.endpoint.instance_count > 1 else ""
+    return (
+        f"{plan.model.reference} ({parameters}{size}) on {count}{plan.endpoint.instance_type} as "
+        f"“{plan.endpoint.name}” in {plan.region}, {format_hourly(plan.price_usd_per_hour)}"
+    )

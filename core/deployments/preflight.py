@@ -1,0 +1,111 @@
+"""The first step of a run: what can be found out before anything is made, so that a refusal costs nothing."""
+
+from core.artifacts.tree import Member, artifact_tree
+from core.aws import buckets, hosting, objects, roles
+from core.cancellation import CancelToken
+from core.deployments.plan import Plan
+from core.deployments.run import Run
+from core.errors import RefusedError
+from core.instances.quotas import fetch_quotas
+from core.models.facts import ModelFile
+from core.models.hub import HubClient
+from core.models.inspection import inspect_model
+from core.models.reference import HubReference, ModelReference, parse_reference
+from core.models.sources import FileSource, open_source
+from core.quantities import format_bytes
+from core.serving.templates import find_template
+
+
+def inspect(run: Run) -> tuple[Member, ...]:
+    """Return what will be packaged, once the source, the account and the names are seen to be as the plan says.
+
+    Raises:
+        RefusedError: the files changed since the plan, a name is taken, or the quota is used up.
+        NotFoundError: the model, the role or the bucket is not there.
+        AccessError, UnreachableError: the Hub or AWS cannot be read.
+    """
+    plan = run.plan
+    with run.report.stage("inspect", f"Checking {plan.model.reference} and the account") as report:
+        account_id = run.account.identity().account_id
+        _check_names(run)
+        _check_destination(run, account_id)
+        if plan.role.arn:
+            roles.find_role(run.account.clients, plan.role.arn)
+        _check_quota(run)
+        source = open_planned_source(plan, run.hub, run.cancel)
+        template = find_template(plan.artifact.template)
+        if template.sha256 != plan.artifact.template_sha256:
+            raise RefusedError(
+                f"The inference template {template.name} has changed since the plan was made.",
+                fix="Make the plan anew.",
+            )
+        members = artifact_tree(plan.model.files, source, template)
+        report.summary = f"{len(members)} files, {format_bytes(sum(member.bytes for member in members))} to package"
+    return members
+
+
+def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> FileSource:
+    """Return where the plan's files are read from, once they are seen to be those it lists.
+
+    Raises:
+        RefusedError: a file is gone or has changed.
+        NotFoundError, AccessError, UnreachableError: the model cannot be looked at.
+    """
+    reference = _pinned(parse_reference(plan.model.reference), plan.model.revision)
+    facts = inspect_model(reference, hub, cancel)
+    found = {file.path: file for file in facts.files}
+    for file in plan.model.files:
+        if not _same(file, found.get(file.path)):
+            raise RefusedError(
+                f"{file.path} of {plan.model.reference} is not as it was when the plan was made.",
+                fix="Make the plan anew: `sagewizard plan`.",
+            )
+    return open_source(reference, facts.revision, hub)
+
+
+def _check_names(run: Run) -> None:
+    name = run.plan.endpoint.name
+    if taken := hosting.name_taken(run.account.clients, name):
+        raise RefusedError(
+            f"There is already {taken} named “{name}” in {run.account.region}.",
+            fix="Choose another name with --name, or delete that one first.",
+        )
+
+
+def _check_quota(run: Run) -> None:
+    endpoint = run.plan.endpoint
+    quotas = fetch_quotas(run.account.clients, cancel=run.cancel)
+    quota = (quotas or {}).get(endpoint.instance_type)
+    if quota is not None and quota.left < endpoint.instance_count:
+        raise RefusedError(
+            f"The account may run {quota.limit} of {endpoint.instance_type} for endpoints; {quota.used} are in use.",
+            fix="Delete an endpoint, choose another type, or ask for more in the Service Quotas console.",
+        )
+
+
+def _check_destination(run: Run, account_id: str) -> None:
+    clients = run.account.clients
+    bucket, key = run.destination
+    if run.plan.artifact.bucket:
+        buckets.require_bucket(clients, bucket, account_id)
+    elif not buckets.bucket_exists(clients, bucket, account_id):
+        return
+    if objects.object_exists(clients, bucket, key, account_id):
+        raise RefusedError(
+            f"There is already an artifact at s3://{bucket}/{key}.",
+            fix=f"Choose another name, or remove it: `sagewizard endpoints delete {run.plan.endpoint.name}`.",
+        )
+
+
+def _pinned(reference: ModelReference, revision: str | None) -> ModelReference:
+    if isinstance(reference, HubReference) and revision:
+        return HubReference(reference.repository, revision)
+    return reference
+
+
+def _same(planned: ModelFile, found: ModelFile | None) -> bool:
+    return (
+        found is not None
+        and found.bytes == planned.bytes
+        and (planned.sha256 == found.sha256 and planned.git_sha1 == found.git_sha1)
+    )

@@ -1,0 +1,93 @@
+"""Taking away what a deployment made, from its ledger: last made, first removed. Safe to repeat.
+
+A resource is only touched when it is this deployment's: the ledger names it, and where AWS can tell, its tags do too.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.account import Account
+from core.aws import buckets, hosting, objects, roles
+from core.aws.tags import DEPLOYMENT
+from core.cancellation import CancelToken
+from core.deployments.events import Emit, Stage
+from core.deployments.ledger import Ledger, Resource, ResourceState
+from core.deployments.reporting import Reporter
+from core.errors import SagewizardError
+
+_WORDS: Final = {
+    "bucket": "bucket",
+    "object": "artifact",
+    "role": "role",
+    "model": "model",
+    "endpoint_config": "endpoint config",
+    "endpoint": "endpoint",
+}
+
+
+def remove_resources(
+    ledger: Ledger, account: Account, *, emit: Emit, cancel: CancelToken, stage: Stage = "delete"
+) -> tuple[Resource, ...]:
+    """Remove everything the ledger says may exist; what could not be removed does not keep the rest from going.
+
+    Returns:
+        What is still there; empty when all is gone (or was kept on purpose).
+
+    Raises:
+        CancelledByUser: stopped between two resources; the ledger says what is left.
+    """
+    report = Reporter(ledger.deployment.id, emit)
+    waiting = tuple(reversed(ledger.deployment.existing))
+    with report.stage(stage, f"Removing what {ledger.deployment.endpoint} is made of") as telling:
+        for number, resource in enumerate(waiting):
+            cancel.check()
+            telling.progress(f"Removing the {_WORDS[resource.kind]} {resource.name}", number, len(waiting))
+            ledger.record(resource.kind, resource.name, "deleting")
+            try:
+                state = _remove(resource, ledger, account, cancel)
+            except SagewizardError as error:
+                if error.exit_code == 130:
+                    raise
+                telling.warning(f"{error.message} {error.fix}".strip())
+                continue
+            ledger.record(resource.kind, resource.name, state)
+        left = ledger.deployment.existing
+        telling.summary = "Nothing is left" if not left else f"{len(left)} could not be removed"
+    return left
+
+
+def _remove(resource: Resource, ledger: Ledger, account: Account, cancel: CancelToken) -> ResourceState:
+    clients, account_id = account.clients, account.identity().account_id
+    name = resource.name
+    match resource.kind:
+        case "endpoint":
+            if not _is_its(hosting.endpoint_tags(clients, name), ledger):
+                return "kept"
+            hosting.delete_endpoint(clients, name)
+            hosting.wait_until_endpoint_is_gone(clients, name, cancel=cancel)
+        case "endpoint_config":
+            if not _is_its(hosting.endpoint_config_tags(clients, name), ledger):
+                return "kept"
+            hosting.delete_endpoint_config(clients, name)
+        case "model":
+            if not _is_its(hosting.model_tags(clients, name), ledger):
+                return "kept"
+            hosting.delete_model(clients, name)
+        case "role":
+            if not _is_its(roles.role_tags(clients, name), ledger):
+                return "kept"
+            roles.delete_role(clients, name)
+        case "object":
+            bucket, _, key = name.removeprefix("s3://").partition("/")
+            # Also ends an upload that a kill cut off; the key is below a prefix of this endpoint's own.
+            objects.delete_prefix(clients, bucket, key, account_id, cancel=cancel)
+        case "bucket":
+            tags = buckets.bucket_tags(clients, name, account_id)
+            if not _is_its(tags or None, ledger) or not buckets.delete_bucket_if_empty(clients, name, account_id):
+                return "kept"
+    return "deleted"
+
+
+def _is_its(tags: Mapping[str, str] | None, ledger: Ledger) -> bool:
+    """Return whether a resource with these tags is the ledger's; one that is gone (`None`) may be deleted again."""
+    return tags is None or tags.get(DEPLOYMENT) == ledger.deployment.id

@@ -1,0 +1,72 @@
+"""Saying what a run does: events with the deployment and the stage filled in, and not too many of them."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from core.deployments.events import Emit, Event, Stage, Unit
+from core.errors import SagewizardError
+
+_SECONDS_BETWEEN_PROGRESS: Final = 0.1
+"""At most ten progress events a second; the last one of a stage always goes out."""
+
+
+class StageReport:
+    """Tells of one stage while it goes on."""
+
+    def __init__(self, deployment: str, stage: Stage, emit: Emit) -> None:
+        self._deployment = deployment
+        self._stage = stage
+        self._emit = emit
+        self._last = 0.0
+        self.summary = ""
+        """What the stage's `finished` event will say."""
+
+    def progress(
+        self, message: str, done: int | None = None, total: int | None = None, unit: Unit | None = None
+    ) -> None:
+        """Tell how far the stage is; dropped when the last telling was a moment ago and this is not the end."""
+        now = time.monotonic()
+        if done != total and now - self._last < _SECONDS_BETWEEN_PROGRESS:
+            return
+        self._last = now
+        self._emit(Event(self._deployment, self._stage, "progress", message, done=done, total=total, unit=unit))
+
+    def log(self, message: str) -> None:
+        """Pass on a line of a log, already cleaned."""
+        self._emit(Event(self._deployment, self._stage, "log", message))
+
+    def warning(self, message: str) -> None:
+        """Tell of something a person should know that does not stop the run."""
+        self._emit(Event(self._deployment, self._stage, "warning", message))
+
+
+class Reporter:
+    """Tells of a run's stages."""
+
+    def __init__(self, deployment: str, emit: Emit) -> None:
+        self.deployment = deployment
+        self.stage_now: Stage = "inspect"
+        """The stage begun last: where a failure belongs."""
+        self._emit = emit
+
+    @contextmanager
+    def stage(self, stage: Stage, message: str) -> Iterator[StageReport]:
+        """Tell that a stage starts and, when the block ends well, that it finished."""
+        self.stage_now = stage
+        report = StageReport(self.deployment, stage, self._emit)
+        report.summary = message
+        self._emit(Event(self.deployment, stage, "started", message))
+        yield report
+        self._emit(Event(self.deployment, stage, "finished", report.summary))
+
+    def ready(self, endpoint: str, message: str) -> None:
+        """Tell that the endpoint is in service: the last event of a run that succeeds."""
+        self.stage_now = "ready"
+        self._emit(Event(self.deployment, "ready", "started", message, endpoint=endpoint))
+        self._emit(Event(self.deployment, "ready", "finished", message, endpoint=endpoint))
+
+    def failed(self, stage: Stage, error: SagewizardError) -> None:
+        """Tell why the run ended: the last event of a run that fails."""
+        self._emit(Event(self.deployment, stage, "failed", error.message, cause=error.message, fix=error.fix))

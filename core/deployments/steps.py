@@ -1,0 +1,167 @@
+"""The steps of a run that make something, each from what the one before gave to what the next one needs.
+
+Before each remote change the ledger says what is about to be made. A step that finds that AWS refused to make it
+writes that down, so that nothing of the same name that somebody else made is ever taken for ours.
+"""
+
+import shutil
+from pathlib import Path
+
+from core.artifacts.archive import Packed, write_archive
+from core.artifacts.tree import Member
+from core.aws import buckets, hosting, objects, roles
+from core.aws.failures import error_code
+from core.deployments.names import role_name_for
+from core.deployments.run import ARCHIVE_NAME, Run
+from core.errors import RefusedError, SagewizardError
+from core.quantities import format_bytes
+from core.serving.images import image_repository_arn
+
+
+def package(run: Run, members: tuple[Member, ...], folder: Path) -> Packed:
+    """Return the archive, written into `folder`.
+
+    Raises:
+        RefusedError: the disk has not enough room.
+        SagewizardError: a file does not have the content that its source states, or could not be read.
+    """
+    total = sum(member.bytes for member in members)
+    free = shutil.disk_usage(folder).free
+    if free < total * 1.02:
+        raise RefusedError(
+            f"Packaging needs {format_bytes(total)} of disk space, and {format_bytes(free)} is free.",
+            fix="Make room, or point SAGEWIZARD_HOME at a larger disk.",
+        )
+    with run.report.stage("package", f"Packaging {format_bytes(total)} into {ARCHIVE_NAME}") as report:
+        packed = write_archive(
+            members,
+            folder / ARCHIVE_NAME,
+            progress=lambda done, whole: report.progress("Packaging", done, whole, "bytes"),
+            cancel=run.cancel,
+        )
+        report.summary = f"{ARCHIVE_NAME}: {format_bytes(packed.bytes)}, sha256 {packed.sha256[:12]}"
+    return packed
+
+
+def upload(run: Run, packed: Packed) -> str:
+    """Return the S3 URI of the archive, once it is in the bucket; the bucket is made where it is absent.
+
+    Raises:
+        RefusedError: the bucket is another account's or in another region.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    clients, account_id = run.account.clients, run.account.identity().account_id
+    bucket, key = run.destination
+    uri = f"s3://{bucket}/{key}"
+    with run.report.stage("upload", f"Uploading to {uri}") as report:
+        _provide_bucket(run, bucket, account_id)
+        with run.making("object", uri):
+            objects.upload_file(
+                clients,
+                packed.path,
+                bucket,
+                key,
+                account_id=account_id,
+                tags=run.tags,
+                sha256=packed.sha256,
+                progress=lambda done, whole: report.progress("Uploading", done, whole, "bytes"),
+                cancel=run.cancel,
+            )
+        report.summary = uri
+    return uri
+
+
+def provide_role(run: Run, archive_uri: str) -> str:
+    """Return the ARN of the execution role; it is made when the plan says so, for this artifact, image and log only.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    plan, account = run.plan, run.account
+    with run.report.stage("role", "Providing the execution role") as report:
+        if plan.role.arn:
+            report.summary = f"Using {plan.role.arn}"
+            return plan.role.arn
+        name = plan.role.create or role_name_for(plan.endpoint.name, account.region)
+        partition = account.clients.partition
+        policy = roles.artifact_policy(
+            partition=partition,
+            region=account.region,
+            account_id=account.identity().account_id,
+            bucket=archive_uri.removeprefix("s3://").split("/", 1)[0],
+            prefix=plan.artifact.key_prefix,
+            image_repository_arn=image_repository_arn(plan.container.image, partition),
+            endpoint_name=plan.endpoint.name,
+        )
+        with run.making("role", name):
+            role = roles.create_role(account.clients, name, policy=policy, tags=run.tags)
+        report.summary = f"Created {role.arn}"
+    return role.arn
+
+
+def create_model(run: Run, archive_uri: str, role_arn: str) -> None:
+    """Make the SageMaker model. With a role just made, AWS may not know it everywhere yet: that is waited out.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    plan = run.plan
+    name = plan.endpoint.name
+    with run.report.stage("model", f"Creating the model {name}") as report, run.making("model", name):
+        hosting.create_model(
+            run.account.clients,
+            name=name,
+            image=plan.container.image,
+            environment=plan.container.environment,
+            archive_uri=archive_uri,
+            role_arn=role_arn,
+            tags=run.tags,
+            role_is_new=plan.role.create is not None,
+            waiting=report.progress,
+            cancel=run.cancel,
+        )
+        report.summary = f"Created the model {name}"
+
+
+def create_endpoint_config(run: Run) -> None:
+    """Make the endpoint config.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    endpoint = run.plan.endpoint
+    name = endpoint.name
+    with run.report.stage("endpoint_config", f"Creating the endpoint config {name}") as report:
+        with run.making("endpoint_config", name):
+            hosting.create_endpoint_config(
+                run.account.clients,
+                name=name,
+                model_name=name,
+                variant=endpoint.variant,
+                instance_type=endpoint.instance_type,
+                instance_count=endpoint.instance_count,
+                startup_timeout_seconds=endpoint.startup_timeout_seconds,
+                download_timeout_seconds=endpoint.download_timeout_seconds,
+                inference_ami_version=run.plan.container.inference_ami_version,
+                tags=run.tags,
+            )
+        report.summary = f"Created the endpoint config {name}"
+
+
+def _provide_bucket(run: Run, bucket: str, account_id: str) -> None:
+    asked = False
+
+    def before_create() -> None:
+        nonlocal asked
+        asked = True
+        run.ledger.record("bucket", bucket, "creating")
+
+    made = False
+    try:
+        made = buckets.ensure_bucket(run.account.clients, bucket, account_id, run.tags, before_create=before_create)
+    except SagewizardError as error:
+        if asked and error_code(error.__cause__ or error):
+            run.ledger.record("bucket", bucket, "absent")
+        raise
+    if asked:  # somebody else may have been quicker: then it is not ours
+        run.ledger.record("bucket", bucket, "created" if made else "absent")

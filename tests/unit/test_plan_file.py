@@ -1,0 +1,78 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from core.deployments.plan_file import looks_like_plan, plan_to_json, plan_to_yaml, read_plan
+from core.errors import NotFoundError, UsageError
+from tests.unit.plans import a_plan
+
+
+@pytest.mark.parametrize(("suffix", "write"), [("json", plan_to_json), ("yaml", plan_to_yaml)])
+def test_a_plan_survives_its_file(tmp_path: Path, suffix: str, write: object) -> None:
+    path = tmp_path / f"plan.{suffix}"
+    assert callable(write)
+    path.write_text(write(a_plan()))
+    assert looks_like_plan(str(path))
+    assert read_plan(path) == a_plan()
+
+
+def _edited(tmp_path: Path, *keys: str, value: object) -> Path:
+    document = yaml.safe_load(plan_to_yaml(a_plan()))
+    part = document
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    path = tmp_path / "edited.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "named"),
+    [
+        (("endpoint", "instance_typ"), "ml.g5.xlarge", "endpoint.instance_typ"),
+        (("endpoint", "instance_count"), "two", "instance_count"),
+        (("endpoint", "instance_count"), 0, "at least one instance"),
+        (("endpoint", "instance_type"), "ml.m5.larg", "ml.m5.large"),
+        (("endpoint", "name"), "no_good", "no-good"),
+        (("endpoint", "startup_timeout_seconds"), 5, "60 to 3600"),
+        (("version",), 99, "version 99"),
+        (("container", "environment"), {"A": "x" * 1025}, "1,024"),
+        (("role", "arn"), "arn:aws:iam::123456789012:role/x", "exactly one"),
+        (("model", "files"), "all", "model.files"),
+    ],
+)
+def test_a_wrong_plan_is_refused_with_what_is_wrong(
+    tmp_path: Path, keys: tuple[str, ...], value: object, named: str
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_plan(_edited(tmp_path, *keys, value=value))
+    assert named in f"{refused.value.message} {refused.value.fix}"
+
+
+@pytest.mark.parametrize("content", [b"- a list", b"\xff\xfe\x00", b"{unclosed: [", b""])
+def test_what_is_no_plan_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError):
+        read_plan(path)
+
+
+def test_an_absent_plan_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        read_plan(tmp_path / "none.yaml")
+
+
+def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_text(f"!!python/object/apply:pathlib.Path.touch [{tmp_path / 'made'}]\n")
+    with pytest.raises(UsageError):
+        read_plan(path)
+    assert not (tmp_path / "made").exists()
+
+
+def test_prices_of_all_instances_add_up() -> None:
+    plan = a_plan()
+    assert replace(plan, endpoint=replace(plan.endpoint, instance_count=3)).price_usd_per_hour == pytest.approx(0.345)
