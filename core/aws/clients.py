@@ -107,7 +107,7 @@ class Clients:
                 self._session = None
                 raise AccessError(
                     "No AWS credentials were found.",
-                    fix="Run `aws configure` or `aws sso login`, or try it all without an account: `sagewizard --sandbox`.",
+                    fix="Run `aws configure` or `aws sso login`, or try it without an account: `sagewizard --sandbox`.",
                 )
         return self._session
 

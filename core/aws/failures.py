@@ -35,6 +35,7 @@ def error_message(error: BaseException) -> str:
 def translate(error: BaseException, doing: str) -> SagewizardError:
     """Return the program's own error for one that botocore raised while `doing` (“create the role”)."""
     from botocore import exceptions as raised
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, raised.ClientError):
         return _translate_answer(error, doing)
@@ -49,6 +50,11 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
         return UnreachableError(
             f"Could not {doing}: AWS did not answer ({clean_line(str(error))}).",
             fix="Check the network and the region; nothing needs undoing, try again.",
+        )
+    if isinstance(error, ResponseParserError):  # a proxy's page, say; not a BotoCoreError, oddly
+        return UnreachableError(
+            f"Could not {doing}: what answered does not speak AWS's protocol.",
+            fix="Check whether a proxy or the endpoint URL is in the way, then try again.",
         )
     if isinstance(error, raised.ParamValidationError):
         return RefusedError(f"Could not {doing}: {clean_line(str(error))}", fix="Correct the value named.")
@@ -89,8 +95,9 @@ def explained(doing: str) -> Iterator[None]:
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
-    except (BotoCoreError, ClientError, Boto3Error) as error:
+    except (BotoCoreError, ClientError, Boto3Error, ResponseParserError) as error:
         raise translate(error, doing) from error

@@ -1,0 +1,226 @@
+"""S3 buckets: the account's default bucket for SageMaker, made where there is none, and removed when it is empty.
+
+Every request names the account that must own the bucket: a bucket of somebody else that has a guessable name is
+never written to. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from core.account import Account
+from core.aws.clients import Clients
+from core.aws.failures import error_code, explained
+from core.aws.tags import as_aws_tags, from_aws_tags
+from core.errors import NotFoundError, RefusedError
+
+_ABANDONED_UPLOAD_DAYS: Final = 7
+_ABSENT: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
+_FORBIDDEN: Final = frozenset({"403", "AccessDenied", "Forbidden"})
+_ELSEWHERE: Final = frozenset({"301", "PermanentRedirect", "AuthorizationHeaderMalformed"})
+
+
+def default_bucket_name(account: Account) -> str:
+    """Return the name that the SageMaker SDK also gives the account's bucket in its region.
+
+    Raises:
+        AccessError: the account's number cannot be found out.
+        UnreachableError: AWS did not answer.
+    """
+    return f"sagemaker-{account.region}-{account.identity().account_id}"
+
+
+def ensure_bucket(
+    clients: Clients,
+    name: str,
+    account_id: str,
+    tags: Mapping[str, str],
+    *,
+    before_create: Callable[[], None] = lambda: None,
+) -> bool:
+    """Make sure that the bucket exists, belongs to the account and is in the clients' region.
+
+    An absent one is created: encrypted, closed to the public, abandoned uploads removed after seven days, tagged.
+    `before_create` is called just before that. An existing one is left as it is.
+
+    Returns:
+        Whether it was created.
+
+    Raises:
+        RefusedError: the name belongs to another account, or the bucket is in another region.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    if bucket_exists(clients, name, account_id):
+        return False
+    before_create()
+    s3 = clients.get("s3")
+    where: dict[str, Any] = {}
+    if clients.region != "us-east-1":  # the one region that S3 does not let be named
+        where["CreateBucketConfiguration"] = {"LocationConstraint": clients.region}
+    from botocore.exceptions import ClientError
+
+    with explained(f"create the bucket {name}"):
+        try:
+            s3.create_bucket(Bucket=name, **where)
+        except ClientError as error:
+            if error_code(error) == "BucketAlreadyExists":
+                raise _not_yours(name) from error
+            if error_code(error) != "BucketAlreadyOwnedByYou":  # somebody with this account was quicker
+                raise
+            return False
+    _furnish(clients, name, account_id, tags)
+    return True
+
+
+def bucket_exists(clients: Clients, name: str, account_id: str) -> bool:
+    """Return whether the account has the bucket, in the clients' region.
+
+    Raises:
+        RefusedError: it belongs to another account, or is in another region.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"look at the bucket {name}"):
+        try:
+            found = clients.get("s3").head_bucket(Bucket=name, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return False
+            if error_code(error) in _FORBIDDEN:
+                raise _not_yours(name) from error
+            if error_code(error) in _ELSEWHERE:
+                raise _elsewhere(name, _header_region(error.response) or "another region", clients.region) from error
+            raise
+    region = found.get("BucketRegion") or _header_region(found)
+    if region and region != clients.region:
+        raise _elsewhere(name, region, clients.region)
+    return True
+
+
+def require_bucket(clients: Clients, name: str, account_id: str) -> None:
+    """Return when the account has the bucket in the clients' region.
+
+    Raises:
+        NotFoundError: there is no such bucket.
+        RefusedError: it belongs to another account, or is in another region.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    if not bucket_exists(clients, name, account_id):
+        raise NotFoundError(
+            f"There is no bucket named {name}.", fix="Check the name, or leave it out: a default bucket is used then."
+        )
+
+
+def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, str]:
+    """Return the tags of a bucket; none when it has none or does not exist.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"read the tags of the bucket {name}"):
+        try:
+            found = clients.get("s3").get_bucket_tagging(Bucket=name, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) in _ABSENT | {"NoSuchTagSet"}:
+                return {}
+            raise
+    return from_aws_tags(found["TagSet"])
+
+
+def delete_bucket_if_empty(clients: Clients, name: str, account_id: str) -> bool:
+    """Delete the bucket unless it holds something; whether it is ours is the caller's to know.
+
+    Returns:
+        Whether it is gone; also when it was not there.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"delete the bucket {name}"):
+        try:
+            clients.get("s3").delete_bucket(Bucket=name, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) == "BucketNotEmpty":
+                return False
+            if error_code(error) not in _ABSENT:
+                raise
+    return True
+
+
+def _furnish(clients: Clients, name: str, account_id: str, tags: Mapping[str, str]) -> None:
+    s3 = clients.get("s3")
+    whose = {"Bucket": name, "ExpectedBucketOwner": account_id}
+    # S3 closes and encrypts new buckets by itself since 2023. Who may create a bucket but not set this again may go on.
+    _allowed_to(
+        f"close the bucket {name} to the public",
+        lambda: s3.put_public_access_block(
+            **whose,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+        ),
+    )
+    _allowed_to(
+        f"encrypt the bucket {name}",
+        lambda: s3.put_bucket_encryption(
+            **whose,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+        ),
+    )
+    _allowed_to(
+        f"let abandoned uploads to the bucket {name} expire",
+        lambda: s3.put_bucket_lifecycle_configuration(
+            **whose,
+            LifecycleConfiguration={
+                "Rules": [
+                    {
+                        "ID": "abandoned-uploads",
+                        "Status": "Enabled",
+                        "Filter": {"Prefix": ""},
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABANDONED_UPLOAD_DAYS},
+                    }
+                ]
+            },
+        ),
+    )
+    _allowed_to(f"tag the bucket {name}", lambda: s3.put_bucket_tagging(**whose, Tagging={"TagSet": as_aws_tags(tags)}))
+
+
+def _allowed_to(doing: str, call: Callable[[], object]) -> None:
+    """Make a call that is good to have; being denied it is no reason to stop. Other failures are."""
+    from botocore.exceptions import ClientError
+
+    with explained(doing):
+        try:
+            call()
+        except ClientError as error:
+            if error_code(error) not in _FORBIDDEN:
+                raise
+
+
+def _header_region(response: Mapping[str, Any]) -> str | None:
+    headers: Mapping[str, str] = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return headers.get("x-amz-bucket-region")
+
+
+def _not_yours(name: str) -> RefusedError:
+    return RefusedError(
+        f"The bucket {name} belongs to another account, or these credentials may not look at it.",
+        fix="Name a bucket of your own, or have s3:ListBucket on it allowed.",
+    )
+
+
+def _elsewhere(name: str, region: str, wanted: str) -> RefusedError:
+    return RefusedError(
+        f"The bucket {name} is in {region}, but a model's data must be in the endpoint's region, {wanted}.",
+        fix=f"Use --region {region}, or a bucket in {wanted}.",
+    )

@@ -1,0 +1,242 @@
+"""S3 objects: uploads with progress that can be stopped, and what was uploaded looked at and deleted.
+
+Uploads are multipart where the size asks for it, each part checked by S3 against its SHA-256. A stopped or failed
+one is aborted, so that no part stays behind and costs money.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core.aws.clients import Clients
+from core.aws.failures import error_code, explained
+from core.aws.tags import as_query, from_aws_tags
+from core.cancellation import CancelToken
+from core.errors import NotFoundError, SagewizardError
+from core.external_text import clean_line
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes are done, and how many there are in all."""
+
+SHA256_KEY: Final = "sha256"
+"""The metadata key of an object that holds the SHA-256 of its content, in hex."""
+
+_PART_BYTES: Final = 16 * 2**20
+_THREADS: Final = 8
+_REPORT_SECONDS: Final = 0.1
+_DELETED_AT_ONCE: Final = 1000
+_ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in S3: its size, and the SHA-256 (hex) that was noted when it was uploaded, if any."""
+
+    bucket: str
+    key: str
+    bytes: int
+    sha256: str | None
+
+
+def upload_file(
+    clients: Clients,
+    path: Path,
+    bucket: str,
+    key: str,
+    *,
+    account_id: str,
+    tags: Mapping[str, str],
+    sha256: str | None = None,
+    progress: Progress = lambda _done, _total: None,
+    cancel: CancelToken | None = None,
+) -> StoredObject:
+    """Upload a file and make sure that S3 has all of it.
+
+    `progress` is called on this thread, at most ten times a second, and at the end with the whole size. `sha256` (hex)
+    is noted with the object.
+
+    Raises:
+        NotFoundError: the file or the bucket does not exist.
+        CancelledByUser: stopped; nothing is left in the bucket.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from boto3.s3.transfer import TransferConfig
+    from s3transfer.manager import TransferManager
+
+    cancel = cancel or CancelToken()
+    cancel.check()
+    if not path.is_file():
+        raise NotFoundError(f"There is no file {path} to upload.", fix="Package the model again.")
+    total = path.stat().st_size
+    counter = _Counter()
+    config = TransferConfig(
+        multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=_THREADS, use_threads=True
+    )
+    extra: dict[str, Any] = {
+        "ExpectedBucketOwner": account_id,
+        "ChecksumAlgorithm": "SHA256",
+        "Tagging": as_query(tags),
+        "Metadata": {SHA256_KEY: sha256} if sha256 else {},
+    }
+    with explained(f"upload {path.name} to s3://{bucket}/{key}"), TransferManager(clients.get("s3"), config) as manager:
+        future = manager.upload(str(path), bucket, key, extra_args=extra, subscribers=[counter])
+        try:
+            while not future.done():
+                cancel.wait(_REPORT_SECONDS)
+                progress(min(counter.bytes, total), total)
+            future.result()
+        except OSError as error:
+            raise SagewizardError(f"Could not read {path.name} to upload it: {error.strerror or error}.") from error
+        except BaseException:
+            future.cancel()  # aborts the multipart upload; leaving the manager waits for that
+            raise
+    found = find_object(clients, bucket, key, account_id)
+    if found is None or found.bytes != total:
+        held = "nothing" if found is None else f"{found.bytes} bytes"
+        raise SagewizardError(
+            f"After the upload s3://{bucket}/{key} holds {held} instead of {total} bytes.",
+            fix="Something else changed the file or the object meanwhile; try again.",
+        )
+    progress(total, total)
+    return found
+
+
+class _Counter:
+    """Adds up what the upload's threads report. The method's name is the one s3transfer calls."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.bytes = 0
+
+    def on_progress(self, bytes_transferred: int, **_: object) -> None:
+        with self._lock:
+            self.bytes += bytes_transferred  # less than zero when a part is sent again
+
+
+def find_object(clients: Clients, bucket: str, key: str, account_id: str) -> StoredObject | None:
+    """Return the object, or `None` when there is none.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"look at s3://{bucket}/{key}"):
+        try:
+            found = clients.get("s3").head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return None
+            raise
+    return StoredObject(bucket, key, found["ContentLength"], found.get("Metadata", {}).get(SHA256_KEY))
+
+
+def object_exists(clients: Clients, bucket: str, key: str, account_id: str) -> bool:
+    """Return whether there is such an object; errors as `find_object` raises them."""
+    return find_object(clients, bucket, key, account_id) is not None
+
+
+def object_tags(clients: Clients, bucket: str, key: str, account_id: str) -> Mapping[str, str]:
+    """Return the tags of an object; none when it does not exist.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"read the tags of s3://{bucket}/{key}"):
+        try:
+            found = clients.get("s3").get_object_tagging(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return {}
+            raise
+    return from_aws_tags(found["TagSet"])
+
+
+def list_keys(clients: Clients, bucket: str, prefix: str, account_id: str) -> tuple[str, ...]:
+    """Return the keys that begin with `prefix`; none when the bucket does not exist.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    pages = clients.get("s3").get_paginator("list_objects_v2")
+    with explained(f"list s3://{bucket}/{prefix}"):
+        try:
+            return tuple(
+                item["Key"]
+                for page in pages.paginate(Bucket=bucket, Prefix=prefix, ExpectedBucketOwner=account_id)
+                for item in page.get("Contents", ())
+            )
+        except ClientError as error:
+            if error_code(error) == "NoSuchBucket":
+                return ()
+            raise
+
+
+def delete_object(clients: Clients, bucket: str, key: str, account_id: str) -> None:
+    """Delete one object; it is fine when it is not there.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"delete s3://{bucket}/{key}"):
+        try:
+            clients.get("s3").delete_object(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) not in _ABSENT:
+                raise
+
+
+def delete_prefix(
+    clients: Clients, bucket: str, prefix: str, account_id: str, *, cancel: CancelToken | None = None
+) -> int:
+    """Delete every object whose key begins with `prefix`, and end the uploads to such keys that were abandoned.
+
+    Returns:
+        How many objects were deleted.
+
+    Raises:
+        ValueError: the prefix is empty: that would be the whole bucket.
+        CancelledByUser: stopped between two requests.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    if not prefix.strip("/"):
+        raise ValueError("an empty prefix is the whole bucket")
+    keys = list_keys(clients, bucket, prefix, account_id)
+    s3 = clients.get("s3")
+    for start in range(0, len(keys), _DELETED_AT_ONCE):
+        if cancel is not None:
+            cancel.check()
+        batch = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
+        with explained(f"delete s3://{bucket}/{prefix}"):
+            answer = s3.delete_objects(
+                Bucket=bucket, Delete={"Objects": batch, "Quiet": True}, ExpectedBucketOwner=account_id
+            )
+        if failed := answer.get("Errors"):
+            said = clean_line(f"{failed[0].get('Key')}: {failed[0].get('Message') or failed[0].get('Code')}")
+            raise SagewizardError(f"{len(failed)} objects under s3://{bucket}/{prefix} were not deleted ({said}).")
+    _abort_uploads(clients, bucket, prefix, account_id)
+    return len(keys)
+
+
+def _abort_uploads(clients: Clients, bucket: str, prefix: str, account_id: str) -> None:
+    from botocore.exceptions import ClientError
+
+    s3 = clients.get("s3")
+    whose = {"Bucket": bucket, "ExpectedBucketOwner": account_id}
+    with explained(f"end abandoned uploads to s3://{bucket}/{prefix}"):
+        try:
+            found = s3.list_multipart_uploads(**whose, Prefix=prefix).get("Uploads", ())
+            for upload in found:
+                s3.abort_multipart_upload(**whose, Key=upload["Key"], UploadId=upload["UploadId"])
+        except ClientError as error:
+            # The bucket's lifecycle rule, or a lack of permission to look, leaves them to expire.
+            if error_code(error) not in _ABSENT | {"NoSuchUpload", "AccessDenied"}:
+                raise

@@ -1,0 +1,264 @@
+"""The control plane: answers of SageMaker, given by botocore's own stubber, and what becomes of them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from core.aws import hosting
+from core.aws.clients import Clients
+from core.aws.propagation import is_new_role_failure, retried
+from core.cancellation import CancelToken
+from core.errors import CancelledByUser, NotFoundError, RefusedError, SagewizardError
+
+ROLE = "arn:aws:iam::123456789012:role/r"
+UNKNOWN_ROLE = (
+    f"Could not assume role {ROLE}. Please ensure that the role exists and allows principal "
+    "'sagemaker.amazonaws.com' to assume the role."
+)
+NO_DATA = (
+    "Could not access model data at s3://b/k. Please ensure that the role exists and that its trust relationship "
+    "policy allows the action sts:AssumeRole for the service principal sagemaker.amazonaws.com."
+)
+
+
+class OneClient(Clients):
+    """Clients of which only SageMaker's exists, and that one is a stubbed one."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(region="us-east-1")
+        self._client = client
+
+    def get(self, service: str) -> Any:
+        assert service == "sagemaker"
+        return self._client
+
+
+class FakeTime(CancelToken):
+    """A clock that only waiting moves; `stop_after` seconds of it, somebody asks to stop."""
+
+    def __init__(self, stop_after: float = float("inf")) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.waits: list[float] = []
+        self._stop_after = stop_after
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+        if self.now >= self._stop_after:
+            self.cancel()
+        self.check()
+
+
+@pytest.fixture
+def stub() -> Iterator[Stubber]:
+    client = boto3.client(
+        "sagemaker", region_name="us-east-1", aws_access_key_id="not-a-key", aws_secret_access_key="not-a-secret"
+    )
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def clients(stub: Stubber) -> OneClient:
+    return OneClient(stub.client)
+
+
+def failure(message: str, code: str = "ValidationException") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "CreateModel")
+
+
+def test_a_new_role_is_waited_for_with_growing_pauses() -> None:
+    time, told = FakeTime(), list[str]()
+    answers: list[Exception | str] = [failure(UNKNOWN_ROLE), failure(NO_DATA), failure(UNKNOWN_ROLE), "made"]
+
+    def call() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    found = retried(
+        call,
+        while_failing=is_new_role_failure,
+        seconds=60,
+        cancel=time,
+        on_wait=told.append,
+        clock=time.clock,
+        jitter=lambda: 0.0,
+    )
+    assert (found, time.waits) == ("made", [1.0, 2.0, 4.0])
+    assert told[0].startswith("Could not assume role")
+
+
+def test_a_role_that_never_comes_is_given_up_at_the_deadline() -> None:
+    time = FakeTime()
+
+    def call() -> str:
+        raise failure(UNKNOWN_ROLE)
+
+    with pytest.raises(ClientError):
+        retried(
+            call,
+            while_failing=is_new_role_failure,
+            seconds=60,
+            cancel=time,
+            on_wait=lambda _: None,
+            clock=time.clock,
+            jitter=lambda: 0.5,
+        )
+    assert time.now == pytest.approx(60)
+    assert max(time.waits) <= 10
+
+
+def test_waiting_for_a_role_can_be_stopped() -> None:
+    time = FakeTime(stop_after=3)
+
+    def call() -> str:
+        raise failure(UNKNOWN_ROLE)
+
+    with pytest.raises(CancelledByUser):
+        retried(
+            call,
+            while_failing=is_new_role_failure,
+            seconds=60,
+            cancel=time,
+            on_wait=lambda _: None,
+            clock=time.clock,
+            jitter=lambda: 0.0,
+        )
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Could not find model data at s3://b/k.", "ValidationException"),
+        (UNKNOWN_ROLE, "AccessDeniedException"),
+        ("1 validation error detected", "ValidationException"),
+    ],
+)
+def test_other_answers_are_not_those_of_a_new_role(message: str, code: str) -> None:
+    assert not is_new_role_failure(failure(message, code))
+
+
+def make_model(clients: Clients, *, role_is_new: bool) -> str:
+    return hosting.create_model(
+        clients,
+        "m",
+        image="i",
+        environment={},
+        role_arn=ROLE,
+        tags={},
+        model_data_url="s3://b/k",
+        role_is_new=role_is_new,
+        cancel=FakeTime(),
+    )
+
+
+def test_a_model_is_made_once_its_new_role_is_known(stub: Stubber, clients: OneClient) -> None:
+    stub.add_client_error("create_model", "ValidationException", UNKNOWN_ROLE)
+    stub.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:us-east-1:123456789012:model/m"})
+    assert make_model(clients, role_is_new=True).endswith("model/m")
+
+
+def test_an_old_roles_failure_is_told_at_once(stub: Stubber, clients: OneClient) -> None:
+    stub.add_client_error("create_model", "ValidationException", UNKNOWN_ROLE)
+    with pytest.raises(SagewizardError, match="Could not create the model m: Could not assume role"):
+        make_model(clients, role_is_new=False)
+
+
+def test_a_model_on_a_prefix_says_that_it_is_not_compressed(stub: Stubber, clients: OneClient) -> None:
+    stub.add_response(
+        "create_model",
+        {"ModelArn": "arn:aws:sagemaker:us-east-1:123456789012:model/m"},
+        {
+            "ModelName": "m",
+            "ExecutionRoleArn": ROLE,
+            "Tags": [{"Key": "a", "Value": "b"}],
+            "PrimaryContainer": {
+                "Image": "i",
+                "Environment": {"X": "1"},
+                "ModelDataSource": {
+                    "S3DataSource": {"S3Uri": "s3://b/p/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+                },
+            },
+        },
+    )
+    hosting.create_model(
+        clients,
+        "m",
+        image="i",
+        environment={"X": "1"},
+        role_arn=ROLE,
+        tags={"a": "b"},
+        model_data_prefix="s3://b/p/",
+    )
+
+
+def test_a_taken_name_is_refused(stub: Stubber, clients: OneClient) -> None:
+    stub.add_client_error(
+        "create_endpoint", "ValidationException", 'Cannot create already existing endpoint "arn:aws:sagemaker:…/e".'
+    )
+    with pytest.raises(RefusedError, match="There is already an endpoint named e"):
+        hosting.create_endpoint(clients, "e", config_name="c", tags={})
+
+
+def test_no_quota_is_refused_with_what_aws_says(stub: Stubber, clients: OneClient) -> None:
+    said = "The account-level service limit 'ml.g5.2xlarge for endpoint usage' is 0 Instances"
+    stub.add_client_error("create_endpoint", "ResourceLimitExceeded", said)
+    with pytest.raises(RefusedError, match=said) as caught:
+        hosting.create_endpoint(clients, "e", config_name="c", tags={})
+    assert "quota" in caught.value.fix
+
+
+def test_deleting_what_is_gone_is_fine(stub: Stubber, clients: OneClient) -> None:
+    for operation, kind in (
+        ("delete_model", "model"),
+        ("delete_endpoint_config", "endpoint configuration"),
+        ("delete_endpoint", "endpoint"),
+    ):
+        stub.add_client_error(operation, "ValidationException", f'Could not find {kind} "arn:aws:sagemaker:…".')
+    assert not hosting.delete_model(clients, "x")
+    assert not hosting.delete_endpoint_config(clients, "x")
+    assert not hosting.delete_endpoint(clients, "x")
+
+
+def test_an_endpoint_that_is_being_created_is_busy(stub: Stubber, clients: OneClient) -> None:
+    stub.add_client_error("delete_endpoint", "ValidationException", 'Cannot update in-progress endpoint "arn:…".')
+    with pytest.raises(hosting.EndpointBusyError):
+        hosting.delete_endpoint(clients, "x")
+
+
+def test_an_absent_endpoint_is_not_found(stub: Stubber, clients: OneClient) -> None:
+    stub.add_client_error("describe_endpoint", "ValidationException", 'Could not find endpoint "arn:…/x".')
+    with pytest.raises(NotFoundError, match="no endpoint named x"):
+        hosting.describe_endpoint(clients, "x")
+
+
+def test_what_aws_writes_is_made_safe_to_show(stub: Stubber, clients: OneClient) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    stub.add_response(
+        "describe_endpoint",
+        {
+            "EndpointName": "e",
+            "EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e",
+            "EndpointConfigName": "c",
+            "EndpointStatus": "Failed",
+            "FailureReason": "no\x1b]0;title\x07 memory\n[red]left[/red]",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        },
+    )
+    found = hosting.describe_endpoint(clients, "e")
+    assert found.failure_reason == "no memory [red]left[/red]"
+    assert found.variants == ()
+    assert found.settled
