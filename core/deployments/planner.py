@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.account import Account
-from core.aws import hosting
+from core.aws.names import name_taken
 from core.aws.roles import find_role
 from core.deployments.names import artifact_prefix_for, check_endpoint_name, endpoint_name_from, numbered, role_name_for
 from core.deployments.plan import (
@@ -142,7 +142,7 @@ def describe_limit(row: FitRow) -> str:
 def _choose_name(facts: ModelFacts, choices: Choices, account: Account, reasons: dict[str, str]) -> str:
     if choices.name is not None:
         name = check_endpoint_name(choices.name)
-        if taken := hosting.name_taken(account.clients, name):
+        if taken := name_taken(account.clients, name):
             raise RefusedError(
                 f"There is already {taken} named “{name}” in {account.region}.", fix="Choose another name with --name."
             )
@@ -151,7 +151,7 @@ def _choose_name(facts: ModelFacts, choices: Choices, account: Account, reasons:
     base = endpoint_name_from(facts.reference.short_name)
     for number in range(1, _MOST_NUMBERED_NAMES):
         name = base if number == 1 else numbered(base, number)
-        if not hosting.name_taken(account.clients, name):
+        if not name_taken(account.clients, name):
             reasons["endpoint.name"] = "the model's name" if number == 1 else "the model's name; the plain one is taken"
             return name
     raise RefusedError(f"“{base}” and all its numbered forms are taken.", fix="Choose a name with --name.")

@@ -1,7 +1,8 @@
 """The first step of a run: what can be found out before anything is made, so that a refusal costs nothing."""
 
 from core.artifacts.tree import Member, artifact_tree
-from core.aws import buckets, hosting, objects, roles
+from core.aws import buckets, objects, roles
+from core.aws.names import name_taken
 from core.cancellation import CancelToken
 from core.deployments.plan import Plan
 from core.deployments.run import Run
@@ -30,7 +31,8 @@ def inspect(run: Run) -> tuple[Member, ...]:
         _check_names(run)
         _check_destination(run, account_id)
         if plan.role.arn:
-            roles.find_role(run.account.clients, plan.role.arn)
+            role = roles.find_role(run.account.clients, plan.role.arn)
+            roles.check_role(run.account.clients, role, *run.destination)
         _check_quota(run)
         source = open_planned_source(plan, run.hub, run.cancel)
         template = find_template(plan.artifact.template)
@@ -65,7 +67,7 @@ def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> File
 
 def _check_names(run: Run) -> None:
     name = run.plan.endpoint.name
-    if taken := hosting.name_taken(run.account.clients, name):
+    if taken := name_taken(run.account.clients, name):
         raise RefusedError(
             f"There is already {taken} named “{name}” in {run.account.region}.",
             fix="Choose another name with --name, or delete that one first.",

@@ -3,17 +3,19 @@
 A resource is only touched when it is this deployment's: the ledger names it, and where AWS can tell, its tags do too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.account import Account
 from core.aws import buckets, hosting, objects, roles
+from core.aws.clients import Clients
+from core.aws.endpoint_deletion import delete_endpoint_and_wait
 from core.aws.tags import DEPLOYMENT
 from core.cancellation import CancelToken
 from core.deployments.events import Emit, Stage
 from core.deployments.ledger import Ledger, Resource, ResourceState
 from core.deployments.reporting import Reporter
-from core.errors import SagewizardError
+from core.errors import CancelledByUser, NotFoundError, SagewizardError
 
 _WORDS: Final = {
     "bucket": "bucket",
@@ -44,10 +46,10 @@ def remove_resources(
             telling.progress(f"Removing the {_WORDS[resource.kind]} {resource.name}", number, len(waiting))
             ledger.record(resource.kind, resource.name, "deleting")
             try:
-                state = _remove(resource, ledger, account, cancel)
+                state = _remove(resource, ledger, account, cancel, telling.progress)
+            except CancelledByUser:
+                raise
             except SagewizardError as error:
-                if error.exit_code == 130:
-                    raise
                 telling.warning(f"{error.message} {error.fix}".strip())
                 continue
             ledger.record(resource.kind, resource.name, state)
@@ -56,25 +58,26 @@ def remove_resources(
     return left
 
 
-def _remove(resource: Resource, ledger: Ledger, account: Account, cancel: CancelToken) -> ResourceState:
+def _remove(
+    resource: Resource, ledger: Ledger, account: Account, cancel: CancelToken, told: Callable[[str], None]
+) -> ResourceState:
     clients, account_id = account.clients, account.identity().account_id
     name = resource.name
     match resource.kind:
         case "endpoint":
-            if not _is_its(hosting.endpoint_tags(clients, name), ledger):
+            if not _is_its(_tags(clients, lambda: hosting.describe_endpoint(clients, name).arn), ledger):
                 return "kept"
-            hosting.delete_endpoint(clients, name)
-            hosting.wait_until_endpoint_is_gone(clients, name, cancel=cancel)
+            delete_endpoint_and_wait(clients, name, cancel=cancel, told=told)
         case "endpoint_config":
-            if not _is_its(hosting.endpoint_config_tags(clients, name), ledger):
+            if not _is_its(_tags(clients, lambda: hosting.describe_endpoint_config(clients, name).arn), ledger):
                 return "kept"
             hosting.delete_endpoint_config(clients, name)
         case "model":
-            if not _is_its(hosting.model_tags(clients, name), ledger):
+            if not _is_its(_tags(clients, lambda: hosting.describe_model(clients, name).arn), ledger):
                 return "kept"
             hosting.delete_model(clients, name)
         case "role":
-            if not _is_its(roles.role_tags(clients, name), ledger):
+            if not _is_its(roles.role_tags(clients, name) or None, ledger):
                 return "kept"
             roles.delete_role(clients, name)
         case "object":
@@ -86,6 +89,14 @@ def _remove(resource: Resource, ledger: Ledger, account: Account, cancel: Cancel
             if not _is_its(tags or None, ledger) or not buckets.delete_bucket_if_empty(clients, name, account_id):
                 return "kept"
     return "deleted"
+
+
+def _tags(clients: Clients, find_arn: Callable[[], str]) -> Mapping[str, str] | None:
+    """Return the tags of what `find_arn` describes; `None` when it is gone."""
+    try:
+        return hosting.resource_tags(clients, find_arn())
+    except NotFoundError:
+        return None
 
 
 def _is_its(tags: Mapping[str, str] | None, ledger: Ledger) -> bool:

@@ -40,14 +40,15 @@ class Run:
         )
 
     @contextmanager
-    def making(self, kind: ResourceKind, name: str) -> Iterator[None]:
-        """Keep the ledger true around one request that makes a resource."""
+    def making(self, kind: ResourceKind, name: str, *, in_one: bool = True) -> Iterator[None]:
+        """Keep the ledger true around what makes a resource: one request, or several when not `in_one`."""
         self.cancel.check()
         self.ledger.record(kind, name, "creating")
         try:
             yield
         except SagewizardError as error:
-            if error_code(error.__cause__ or error):  # an answer, so AWS made nothing; without one we cannot know
+            # AWS answered no to the one request, so nothing was made; without an answer we cannot know.
+            if in_one and error_code(error.__cause__ or error):
                 self.ledger.record(kind, name, "absent")
             raise
         self.ledger.record(kind, name, "created")

@@ -72,7 +72,9 @@ def _carry_out(run: Run, *, wait: bool) -> None:
     steps.create_endpoint_config(run)
     with run.report.stage("endpoint", f"Creating the endpoint {endpoint.name}") as report:
         with run.making("endpoint", endpoint.name):
-            hosting.create_endpoint(run.account.clients, name=endpoint.name, config_name=endpoint.name, tags=run.tags)
+            hosting.create_endpoint(
+                run.account.clients, endpoint.name, config_name=endpoint.name, tags=run.tags, cancel=run.cancel
+            )
         if not wait:
             report.summary = "AWS is creating the endpoint; `sagewizard endpoints` shows when it is in service"
             run.ledger.finish("creating")

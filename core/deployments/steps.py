@@ -11,6 +11,7 @@ from core.artifacts.archive import Packed, write_archive
 from core.artifacts.tree import Member
 from core.aws import buckets, hosting, objects, roles
 from core.aws.failures import error_code
+from core.aws.policies import artifact_policy
 from core.deployments.names import role_name_for
 from core.deployments.run import ARCHIVE_NAME, Run
 from core.errors import RefusedError, SagewizardError
@@ -84,7 +85,7 @@ def provide_role(run: Run, archive_uri: str) -> str:
             return plan.role.arn
         name = plan.role.create or role_name_for(plan.endpoint.name, account.region)
         partition = account.clients.partition
-        policy = roles.artifact_policy(
+        policy = artifact_policy(
             partition=partition,
             region=account.region,
             account_id=account.identity().account_id,
@@ -93,7 +94,7 @@ def provide_role(run: Run, archive_uri: str) -> str:
             image_repository_arn=image_repository_arn(plan.container.image, partition),
             endpoint_name=plan.endpoint.name,
         )
-        with run.making("role", name):
+        with run.making("role", name, in_one=False):
             role = roles.create_role(account.clients, name, policy=policy, tags=run.tags)
         report.summary = f"Created {role.arn}"
     return role.arn
@@ -110,14 +111,14 @@ def create_model(run: Run, archive_uri: str, role_arn: str) -> None:
     with run.report.stage("model", f"Creating the model {name}") as report, run.making("model", name):
         hosting.create_model(
             run.account.clients,
-            name=name,
+            name,
             image=plan.container.image,
             environment=plan.container.environment,
-            archive_uri=archive_uri,
+            model_data_url=archive_uri,
             role_arn=role_arn,
             tags=run.tags,
             role_is_new=plan.role.create is not None,
-            waiting=report.progress,
+            on_wait=lambda said: report.progress(f"Waiting for the new role to be known: {said}"),
             cancel=run.cancel,
         )
         report.summary = f"Created the model {name}"
@@ -135,7 +136,7 @@ def create_endpoint_config(run: Run) -> None:
         with run.making("endpoint_config", name):
             hosting.create_endpoint_config(
                 run.account.clients,
-                name=name,
+                name,
                 model_name=name,
                 variant=endpoint.variant,
                 instance_type=endpoint.instance_type,
@@ -144,6 +145,7 @@ def create_endpoint_config(run: Run) -> None:
                 download_timeout_seconds=endpoint.download_timeout_seconds,
                 inference_ami_version=run.plan.container.inference_ami_version,
                 tags=run.tags,
+                cancel=run.cancel,
             )
         report.summary = f"Created the endpoint config {name}"
 
