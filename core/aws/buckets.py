@@ -7,7 +7,6 @@ never written to. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-o
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from core.account import Account
 from core.aws.clients import Clients
 from core.aws.failures import error_code, explained
 from core.aws.tags import as_aws_tags, from_aws_tags
@@ -19,14 +18,9 @@ _FORBIDDEN: Final = frozenset({"403", "AccessDenied", "Forbidden"})
 _ELSEWHERE: Final = frozenset({"301", "PermanentRedirect", "AuthorizationHeaderMalformed"})
 
 
-def default_bucket_name(account: Account) -> str:
-    """Return the name that the SageMaker SDK also gives the account's bucket in its region.
-
-    Raises:
-        AccessError: the account's number cannot be found out.
-        UnreachableError: AWS did not answer.
-    """
-    return f"sagemaker-{account.region}-{account.identity().account_id}"
+def default_bucket_name(region: str, account_id: str) -> str:
+    """Return the name that the SageMaker SDK also gives an account's bucket in a region."""
+    return f"sagemaker-{region}-{account_id}"
 
 
 def ensure_bucket(

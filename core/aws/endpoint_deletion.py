@@ -14,7 +14,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.25
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _GROWTH: Final = 1.5
 _LONGEST_WAIT_SECONDS: Final = 5400
-"""Creating may use up both container timeouts (an hour each at the most) before it can be deleted; most take minutes."""
+"""Creating may use up both container timeouts (an hour each at most) before it can be deleted; most take minutes."""
 
 
 def delete_endpoint_and_wait(
@@ -51,14 +51,16 @@ def delete_endpoint_and_wait(
         except hosting.EndpointBusyError:
             wait(f"SageMaker does not delete {name} while it changes; waiting until it has settled")
     pause = _FIRST_PAUSE_SECONDS
+    seen_deleting = False
     while True:
         try:
             endpoint = hosting.describe_endpoint(clients, name)
         except NotFoundError:
             return True
-        if endpoint.status == "Failed":  # a deletion that failed shows as this
+        if seen_deleting and endpoint.status == "Failed":  # how a deletion that failed shows
             raise SagewizardError(
                 f"SageMaker could not delete the endpoint {name}: {endpoint.failure_reason or 'it gave no reason'}.",
                 fix="Try again in some minutes.",
             )
+        seen_deleting = seen_deleting or endpoint.status == "Deleting"
         wait(f"{name} is being deleted")

@@ -60,5 +60,8 @@ class Run:
         Raises:
             AccessError, UnreachableError: the account's number, part of its default bucket's name, is not known.
         """
-        bucket = self.plan.artifact.bucket or buckets.default_bucket_name(self.account)
+        account = self.account
+        bucket = self.plan.artifact.bucket
+        if bucket is None:
+            bucket = buckets.default_bucket_name(account.region, account.identity().account_id)
         return bucket, f"{self.plan.artifact.key_prefix}{ARCHIVE_NAME}"
