@@ -1,0 +1,1 @@
+"""The front ends: commands, questions and screens over the functions of `core`."""

@@ -1,0 +1,215 @@
+"""`sagewizard fit`: which instance types a model fits on."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from core.errors import AccessError, NotFoundError, UnreachableError, UsageError
+from core.quantities import format_bytes, format_count, format_hourly, format_memory
+from tui.command_line import Command
+from tui.commands.model_study import Study, number_setting, study
+from tui.output import data, document, message
+from tui.session import Session, pass_session
+from tui.tables import Column, pairs, table
+
+if TYPE_CHECKING:
+    from core.aws.clients import Clients
+    from core.instances.fit import Budget, FitRow, FitTable
+
+_SHOWN: Final = 12
+_REASONS: Final = {
+    "gpu": "not enough GPU memory",
+    "host": "not enough memory",
+    "disk": "not enough disk space",
+    "engine": "the serving engine does not run there",
+    "quota": "the account has no quota for it",
+}
+
+
+@click.command(cls=Command)
+@click.argument("model")
+@click.option("--context", type=click.IntRange(1), metavar="TOKENS", help="How long a conversation must fit.")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="How many requests at once must fit. [1]")
+@click.option(
+    "--instance", "-T", "instances", multiple=True, metavar="TYPE", help="Look at this type only; repeatable."
+)
+@click.option("--all", "show_all", is_flag=True, help="Show every type, also those that do not fit.")
+@pass_session
+def fit(
+    session: Session,
+    model: str,
+    context: int | None,
+    concurrency: int | None,
+    instances: tuple[str, ...],
+    show_all: bool,
+) -> None:
+    """Show which instance types MODEL fits on, what they cost, and what is left of the account's quota.
+
+    MODEL is org/name[@revision] on the Hub, a folder (./name), or `sample`. Without AWS credentials prices come from
+    a list and quotas are not known.
+    """
+    from core.instances.catalog import find_instance_type
+    from core.instances.survey import survey
+
+    for name in instances:
+        find_instance_type(name)  # before the Hub is asked anything
+    wanted = number_setting(session, "context", context)
+    looked = study(session, model)
+    with session.politely():
+        found = survey(
+            looked.facts,
+            looked.weights,
+            _readable_account(session),
+            cancel=session.cancel,
+            context=wanted,
+            concurrency=concurrency or 1,
+            names=instances,
+        )
+    if session.json:
+        document(fit_document(looked, found))
+    else:
+        _show(session, looked, found, show_all=show_all or bool(instances))
+
+
+def _readable_account(session: Session) -> "Clients | None":
+    """Return the clients of the account, or `None` where none is set up and none was asked for by name."""
+    try:
+        account = session.account()
+        account.identity()
+    except (AccessError, NotFoundError, UnreachableError, UsageError) as error:
+        if session.sandbox or session.options.profile:
+            raise
+        message(f"Quotas are not known, and prices are list prices: {error.message}")
+        return None
+    return account.clients
+
+
+def fit_document(looked: Study, found: "FitTable") -> dict[str, Any]:
+    """Return the fit table as `fit --json` prints it."""
+    from core.models.memory import kv_bytes_per_token, max_context
+
+    facts, weights = looked.facts, looked.weights
+    return {
+        "model": {
+            "reference": str(facts.reference),
+            "revision": facts.revision,
+            "task": facts.task,
+            "library": facts.library,
+            "architecture": facts.architecture,
+            "parameters": facts.parameters,
+            "dtype": facts.dtype,
+            "weight_bytes": weights.weight_bytes,
+            "shards": weights.shards,
+            "repository_bytes": facts.repository_bytes,
+            "kv_bytes_per_token": kv_bytes_per_token(facts.config, facts.dtype),
+            "max_context": max_context(facts.config),
+            "warnings": list(facts.warnings),
+        },
+        "context": found.context,
+        "concurrency": found.concurrency,
+        "instances": [_row_document(row) for row in found.rows],
+        "recommended": found.recommended,
+        "smallest_change": found.smallest_change,
+    }
+
+
+def _row_document(row: "FitRow") -> dict[str, Any]:
+    fit_, quota = row.fit, row.quota
+    return {
+        "type": fit_.instance.name,
+        "fits": fit_.fits,
+        "engine": fit_.engine,
+        "tensor_parallel": fit_.tensor_parallel,
+        "max_context": fit_.max_context,
+        "gpu": _budget_document(fit_.gpu),
+        "host": _budget_document(fit_.host),
+        "disk": _budget_document(fit_.disk),
+        "price_usd_per_hour": row.price.usd_per_hour,
+        "price_source": row.price.source,
+        "quota": None if quota is None else quota.limit,
+        "quota_used": None if quota is None else quota.used,
+        "limited_by": fit_.limited_by,
+    }
+
+
+def _budget_document(budget: "Budget | None") -> dict[str, int] | None:
+    if budget is None:
+        return None
+    return {"required_bytes": budget.required_bytes, "usable_bytes": budget.usable_bytes}
+
+
+_COLUMNS: Final = (
+    Column("Instance"),
+    Column("Accelerator"),
+    Column("Needs", number=True),
+    Column("Usable", number=True),
+    Column("Context", number=True),
+    Column("Price", number=True),
+    Column("Quota left", number=True),
+    Column(""),
+)
+
+
+def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool) -> None:
+    data(pairs(_about(looked)) + "\n")
+    fitting = [row for row in found.rows if row.fit.fits]
+    rows = list(found.rows) if show_all else shortlist(fitting, found.recommended)
+    if rows:
+        marked = next((place for place, row in enumerate(rows) if row.fit.instance.name == found.recommended), None)
+        data(table(_COLUMNS, [_cells(row, found.recommended) for row in rows], bold=marked))
+    if not show_all:
+        _tell_the_rest(found, len(fitting) - len(rows))
+    if found.recommended:
+        data(f"\nRecommended: {found.recommended}. {session.command(f'deploy {looked.facts.reference}')}")
+    elif found.smallest_change:
+        data(f"\n{found.smallest_change}")
+
+
+def _about(looked: Study) -> list[tuple[str, str]]:
+    facts, weights = looked.facts, looked.weights
+    plural = "" if weights.shards == 1 else "s"
+    told = [
+        ("Model", str(facts.reference)),
+        ("Task", facts.task or "unknown"),
+        ("Weights", f"{format_bytes(weights.weight_bytes)} in {weights.shards} file{plural}"),
+    ]
+    if facts.parameters:
+        kind = f" of {facts.dtype}" if facts.dtype else ""
+        told.append(("Parameters", f"{format_count(facts.parameters)}{kind}"))
+    return told
+
+
+def _tell_the_rest(found: "FitTable", more: int) -> None:
+    if more:
+        data(f"\n{more} more types fit; --all shows them.")
+    reasons = Counter(row.fit.limited_by for row in found.rows if row.fit.limited_by)
+    if reasons:
+        told = ", ".join(f"{count} {_REASONS[reason]}" for reason, count in reasons.most_common())
+        data(f"\n{reasons.total()} types do not fit: {told}.")
+
+
+def shortlist(fitting: Sequence["FitRow"], recommended: str | None) -> "list[FitRow]":
+    """Return the rows worth choosing from: the cheapest that fit, and the recommended one wherever it stands."""
+    rows = list(fitting[:_SHOWN])
+    rows += [row for row in fitting[_SHOWN:] if row.fit.instance.name == recommended]
+    return rows
+
+
+def _cells(row: "FitRow", recommended: str | None) -> list[str]:
+    fit_ = row.fit
+    gpu = fit_.instance.gpu
+    budget = fit_.gpu or fit_.host
+    known = budget.usable_bytes > 0
+    note = "recommended" if fit_.instance.name == recommended else _REASONS[fit_.limited_by] if fit_.limited_by else ""
+    return [
+        fit_.instance.name,
+        f"{gpu.count} × {gpu.name}" if gpu else fit_.instance.accelerator,
+        format_memory(budget.required_bytes) if known else "?",
+        format_memory(budget.usable_bytes) if known else "?",
+        f"{fit_.max_context:,}" if fit_.max_context else "",
+        format_hourly(row.price.usd_per_hour),
+        "?" if row.quota is None else f"{row.quota.left} of {row.quota.limit}",
+        note,
+    ]

@@ -1,0 +1,99 @@
+"""`sagewizard sandbox`: the local stand-in for an AWS account."""
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui.command_line import Group
+from tui.output import data, document, message
+from tui.session import Session, pass_session
+from tui.tables import pairs
+
+if TYPE_CHECKING:
+    from core.sandbox.daemon import RunningSandbox
+
+
+@click.group(cls=Group)
+def sandbox() -> None:
+    """Start, stop and look at the sandbox: an AWS account on this machine that costs nothing.
+
+    It runs in the background, starts by itself when --sandbox needs it, and listens on this machine only.
+    """
+
+
+@sandbox.command()
+@click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Listen on this port. [any free one]")
+@pass_session
+def start(session: Session, port: int | None) -> None:
+    """Start the sandbox, or find the one that runs."""
+    from core.sandbox import daemon
+
+    _show(session, daemon.start(port=port))
+
+
+@sandbox.command()
+@pass_session
+def stop(session: Session) -> None:
+    """Stop the sandbox and its endpoints; what the account held is forgotten."""
+    from core.sandbox import daemon
+
+    stopped = daemon.stop()
+    if session.json:
+        document({"running": False, "stopped": stopped})
+    else:
+        message("The sandbox is stopped." if stopped else "No sandbox was running.")
+
+
+@sandbox.command()
+@pass_session
+def status(session: Session) -> None:
+    """Show whether the sandbox runs, and where."""
+    from core.sandbox import daemon
+
+    _show(session, daemon.status())
+
+
+@sandbox.command()
+@pass_session
+def reset(session: Session) -> None:
+    """Give the account back empty, at the same address."""
+    from core.sandbox import daemon
+
+    _show(session, daemon.reset())
+
+
+@sandbox.command()
+@pass_session
+def env(session: Session) -> None:
+    """Print the lines that point any AWS client at the sandbox: eval "$(sagewizard sandbox env)"."""
+    from core.sandbox import daemon
+
+    running = daemon.ensure_running()
+    values, absent = daemon.environment(running), daemon.variables_to_unset()
+    if session.json:
+        document({"set": dict(values), "unset": list(absent)})
+        return
+    for name, value in values.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+    click.echo(f"unset {' '.join(absent)}")
+
+
+def _show(session: Session, running: "RunningSandbox | None") -> None:
+    if session.json:
+        document(_as_document(running))
+    elif running is None:
+        data("The sandbox is not running.")
+    else:
+        rows = [
+            ("Address", running.url),
+            ("Process", str(running.pid)),
+            ("Since", f"{running.started:%Y-%m-%d %H:%M:%S}"),
+        ]
+        data(pairs(rows))
+
+
+def _as_document(running: "RunningSandbox | None") -> dict[str, Any]:
+    if running is None:
+        return {"running": False}
+    return {"running": True, "url": running.url, "pid": running.pid, "started": running.started.isoformat()}
