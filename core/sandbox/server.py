@@ -11,16 +11,23 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from core.errors import SagewizardError
-from core.sandbox import processes, state_files
+from core.sandbox import pricing, processes, state_files
 from core.sandbox.answers import Answer, json_answer, json_error
 from core.sandbox.front import OWN_PATHS, Front, not_found
+from core.sandbox.hosting.operations import operations
+from core.sandbox.hosting.records import HostingState
+from core.sandbox.hosting.runtime import Runtime
+from core.sandbox.hosting.supervisor import Supervisor
+from core.sandbox.json_service import JsonService
+from core.sandbox.moto_account import MotoAccount
 from core.sandbox.moto_services import SERVICES, MotoServices
+from core.sandbox.quotas import ServiceQuotas
 from core.sandbox.state_files import RunningSandbox
 
 _HOST: Final = "127.0.0.1"
@@ -78,8 +85,23 @@ class Services:
     def __init__(self, running: RunningSandbox) -> None:
         self._running = running
         self._moto = MotoServices()
+        state = HostingState()
+        self._supervisor = Supervisor(
+            state,
+            endpoint_url=running.url,
+            access_key_id=running.access_key_id,
+            secret_access_key=running.secret_access_key,
+            work_folder=state_files.work_folder(),
+        )
+        self._sagemaker = JsonService("SageMaker", "sagemaker", operations(state, MotoAccount(), self._supervisor))
+        self._runtime = Runtime(state, self._supervisor)
         self.front = Front(
-            {name: self._by_moto(name) for name in SERVICES},
+            {
+                **{name: self._by_moto(name) for name in SERVICES},
+                "sagemaker": self._hosting,
+                "servicequotas": JsonService("Service Quotas", "service-quotas", ServiceQuotas(state).operations()),
+                "pricing": JsonService("Pricing", "pricing", pricing.operations()),
+            },
             knows_key=lambda key: key == running.access_key_id or self._moto.knows_key(key),
             own=self._own,
         )
@@ -87,9 +109,17 @@ class Services:
     def warm_up(self) -> None:
         """Make ready what the first requests will need."""
         self._moto.warm_up()
+        self._sagemaker.warm_up()
 
     def close(self) -> None:
-        """End every container."""
+        """End every container; requests must still be answered meanwhile."""
+        self._supervisor.close()
+
+    def _hosting(self, environ: dict[str, Any], start_response: Any, region: str) -> Iterable[bytes]:
+        """SageMaker and its runtime are signed for by one name; the runtime's paths tell it apart."""
+        if environ["PATH_INFO"].startswith("/endpoints/"):
+            return self._runtime.handle(environ, start_response, region)
+        return self._sagemaker(environ, start_response, region)
 
     def _by_moto(self, name: str) -> Any:
         return lambda environ, start_response, _region: self._moto.handle(name, environ, start_response)
