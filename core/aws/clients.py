@@ -69,6 +69,7 @@ class Clients:
             retries={"max_attempts": 1, "mode": "standard"} if runtime else {"max_attempts": 5, "mode": "standard"},
             max_pool_connections=16,
             s3={"addressing_style": "path"} if self.endpoint_url else None,
+            proxies={} if self.endpoint_url else None,  # a proxy would carry requests for this machine off it
             user_agent_appid="sagewizard",
         )
         region = self.region
