@@ -5,7 +5,6 @@ after it has answered with its own name: pids and ports are given to other progr
 """
 
 import contextlib
-import http.client
 import json
 import os
 import selectors
@@ -21,14 +20,13 @@ from urllib.parse import urlsplit
 
 from core.account import SANDBOX_REGION
 from core.errors import SagewizardError, UsageError
-from core.sandbox import processes, state_files
+from core.sandbox import administration, processes, state_files
 from core.sandbox.state_files import RunningSandbox
 
 __all__ = ["RunningSandbox", "ensure_running", "environment", "reset", "start", "status", "stop", "variables_to_unset"]
 
 _NEEDED: Final = ("moto", "flask", "flask_cors", "werkzeug", "transformers", "torch")
 _START_SECONDS: Final = 30.0
-_ANSWER_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 15.0
 _UNSET: Final = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
@@ -70,7 +68,7 @@ def status() -> RunningSandbox | None:
     running = state_files.read_running()
     if running is None or processes.identity(running.pid) != running.process:
         return None
-    return running if _answers(running) else None
+    return running if administration.is_alive(running) else None
 
 
 def stop() -> bool:
@@ -190,19 +188,3 @@ def _bare_environment() -> dict[str, str]:
         if not name.startswith(("AWS_", "MOTO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
     }
     return {**kept, "AWS_EC2_METADATA_DISABLED": "true"}
-
-
-def _answers(running: RunningSandbox) -> bool:
-    """Whether the process at the address says it is the very run that the state file names."""
-    connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=_ANSWER_SECONDS)
-    try:
-        connection.request(
-            "GET", "/_sagewizard/health", headers={"Authorization": f"Bearer {running.secret_access_key}"}
-        )
-        answer = connection.getresponse()
-        said = json.loads(answer.read(4096))
-        return answer.status == 200 and isinstance(said, dict) and said.get("instance") == running.instance
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
-    finally:
-        connection.close()

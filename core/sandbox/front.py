@@ -5,17 +5,15 @@ What the sandbox has no service for is answered with an error, never passed on: 
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
-from core.sandbox.answers import Answer, error_for, json_answer
+from core.sandbox.administration import OWN_PATHS
+from core.sandbox.answers import Answer, error_for
 from core.sandbox.request_scope import scope_of
 
 Service = Callable[[dict[str, Any], Any, str], Iterable[bytes]]
 """Answers a WSGI request, given the region it was signed for."""
-
-OWN_PATHS: Final = "/_sagewizard/"
-"""The sandbox's own requests; no S3 bucket can have this name."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +60,3 @@ def _unknown_key(environ: Mapping[str, Any]) -> str:
     """JSON services and Query services call it differently."""
     form = str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
     return "InvalidClientTokenId" if form else "UnrecognizedClientException"
-
-
-def not_found() -> Answer:
-    """Return the answer to a path of the sandbox's own that there is none of."""
-    return json_answer({"message": "There is no such page."}, status=404)

@@ -4,6 +4,7 @@ It listens on loopback only. SIGTERM and SIGINT end it: containers first, then t
 """
 
 import hmac
+import json
 import logging
 import os
 import secrets
@@ -11,15 +12,16 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from core.errors import SagewizardError
 from core.sandbox import pricing, processes, state_files
+from core.sandbox.administration import OWN_PATHS
 from core.sandbox.answers import Answer, json_answer, json_error
-from core.sandbox.front import OWN_PATHS, Front, not_found
+from core.sandbox.front import Front
 from core.sandbox.hosting.operations import operations
 from core.sandbox.hosting.records import HostingState
 from core.sandbox.hosting.runtime import Runtime
@@ -85,7 +87,7 @@ class Services:
     def __init__(self, running: RunningSandbox) -> None:
         self._running = running
         self._moto = MotoServices()
-        state = HostingState()
+        self._state = state = HostingState()
         self._supervisor = Supervisor(
             state,
             endpoint_url=running.url,
@@ -128,9 +130,17 @@ class Services:
         expected = f"Bearer {self._running.secret_access_key}"
         if not hmac.compare_digest(str(environ.get("HTTP_AUTHORIZATION", "")).encode(), expected.encode()):
             return json_error("AccessDenied", "This page is for sagewizard itself.", status=403)
-        if environ["PATH_INFO"] == OWN_PATHS + "health":
+        asked = environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix(OWN_PATHS)
+        if asked == ("GET", "health"):
             return json_answer({"instance": self._running.instance, "pid": os.getpid()})
-        return not_found()
+        if asked == ("PUT", "quota"):
+            return self._set_quota(json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))))
+        return json_answer({"message": "There is no such page."}, status=404)
+
+    def _set_quota(self, wanted: Mapping[str, Any]) -> Answer:
+        with self._state.lock:
+            self._state.region(str(wanted["region"])).quotas[str(wanted["instance_type"])] = int(wanted["count"])
+        return json_answer({})
 
 
 def _listen(port: int | None, last: int) -> socket.socket:
