@@ -63,7 +63,7 @@ class _Common(click.Command):
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
                 (common if parameter in COMMON else own).append(record)
         for title, records in (("Options", own), ("Common options, before or after the command", common)):
             if records:

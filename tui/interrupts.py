@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Final
 
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser
 
-INTERRUPTED = CancelledByUser.exit_code
+INTERRUPTED: Final = CancelledByUser.exit_code
+STOPPING: Final = "Stopping as asked. Press Ctrl+C again to stop at once."
 
 
 def nothing_left() -> str:
@@ -19,11 +21,13 @@ def nothing_left() -> str:
 
 
 @contextmanager
-def stopping_politely(cancel: CancelToken, at_once: Callable[[], str] = nothing_left) -> Iterator[None]:
+def stopping_politely(
+    cancel: CancelToken, at_once: Callable[[], str] = nothing_left, *, notice: str = STOPPING
+) -> Iterator[None]:
     """Within it, the first SIGINT or SIGTERM cancels the token; another one ends the process with exit code 130.
 
-    `at_once` is called before that end and returns what a person should know about what is left. Handlers belong to
-    the main thread: from another thread this changes nothing.
+    `notice` is told at the first. `at_once` is called before that end and returns what a person should know about
+    what is left. Handlers belong to the main thread: from another thread this changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -33,7 +37,8 @@ def stopping_politely(cancel: CancelToken, at_once: Callable[[], str] = nothing_
         if cancel.cancelled:
             _end_now(at_once)
         cancel.cancel()
-        _tell("Stopping, and undoing what was begun. Press Ctrl+C again to stop at once.")
+        if notice:
+            _tell(notice)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

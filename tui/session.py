@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.cancellation import CancelToken
-from tui.interrupts import nothing_left, stopping_politely
+from tui.interrupts import STOPPING, nothing_left, stopping_politely
 from tui.output import message
 
 if TYPE_CHECKING:
@@ -113,12 +113,12 @@ class Session:
         return HubClient()
 
     @contextmanager
-    def politely(self, at_once: Callable[[], str] = nothing_left) -> Iterator[None]:
+    def politely(self, at_once: Callable[[], str] = nothing_left, *, notice: str = STOPPING) -> Iterator[None]:
         """Within it, the first Ctrl+C (or SIGTERM) asks the work to end; only a second one ends the program at once.
 
-        `at_once` then says what is left.
+        `notice` is told at the first; at the second `at_once` says what is left.
         """
-        with stopping_politely(self.cancel, at_once):
+        with stopping_politely(self.cancel, at_once, notice=notice):
             yield
 
     def command(self, rest: str) -> str:

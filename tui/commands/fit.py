@@ -16,7 +16,7 @@ from tui.tables import Column, pairs, table
 
 if TYPE_CHECKING:
     from core.aws.clients import Clients
-    from core.instances.fit import Budget, FitRow, FitTable
+    from core.instances.fit import Budget, FitRow, FitTable, LimitedBy
 
 _SHOWN: Final = 12
 _REASONS: Final = {
@@ -115,11 +115,18 @@ def fit_document(looked: Study, found: "FitTable") -> dict[str, Any]:
     }
 
 
+def limited_by(row: "FitRow") -> "LimitedBy | None":
+    """Return what keeps the model from running on the type: what does not fit, else a quota that is used up."""
+    if row.fit.limited_by is None and row.quota is not None and row.quota.left == 0:
+        return "quota"
+    return row.fit.limited_by
+
+
 def _row_document(row: "FitRow") -> dict[str, Any]:
-    fit_, quota = row.fit, row.quota
+    fit_, quota, limit = row.fit, row.quota, limited_by(row)
     return {
         "type": fit_.instance.name,
-        "fits": fit_.fits,
+        "fits": limit is None,
         "engine": fit_.engine,
         "tensor_parallel": fit_.tensor_parallel,
         "max_context": fit_.max_context,
@@ -130,7 +137,7 @@ def _row_document(row: "FitRow") -> dict[str, Any]:
         "price_source": row.price.source,
         "quota": None if quota is None else quota.limit,
         "quota_used": None if quota is None else quota.used,
-        "limited_by": fit_.limited_by,
+        "limited_by": limit,
     }
 
 
@@ -154,7 +161,7 @@ _COLUMNS: Final = (
 
 def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool) -> None:
     data(pairs(_about(looked)) + "\n")
-    fitting = [row for row in found.rows if row.fit.fits]
+    fitting = [row for row in found.rows if limited_by(row) is None]
     rows = list(found.rows) if show_all else shortlist(fitting, found.recommended)
     if rows:
         marked = next((place for place, row in enumerate(rows) if row.fit.instance.name == found.recommended), None)
@@ -184,10 +191,10 @@ def _about(looked: Study) -> list[tuple[str, str]]:
 def _tell_the_rest(found: "FitTable", more: int) -> None:
     if more:
         data(f"\n{more} more types fit; --all shows them.")
-    reasons = Counter(row.fit.limited_by for row in found.rows if row.fit.limited_by)
+    reasons = Counter(reason for row in found.rows if (reason := limited_by(row)))
     if reasons:
         told = ", ".join(f"{count} {_REASONS[reason]}" for reason, count in reasons.most_common())
-        data(f"\n{reasons.total()} types do not fit: {told}.")
+        data(f"\n{reasons.total()} types are out: {told}.")
 
 
 def shortlist(fitting: Sequence["FitRow"], recommended: str | None) -> "list[FitRow]":
@@ -202,7 +209,8 @@ def _cells(row: "FitRow", recommended: str | None) -> list[str]:
     gpu = fit_.instance.gpu
     budget = fit_.gpu or fit_.host
     known = budget.usable_bytes > 0
-    note = "recommended" if fit_.instance.name == recommended else _REASONS[fit_.limited_by] if fit_.limited_by else ""
+    reason = limited_by(row)
+    note = "recommended" if fit_.instance.name == recommended else _REASONS[reason] if reason else ""
     return [
         fit_.instance.name,
         f"{gpu.count} × {gpu.name}" if gpu else fit_.instance.accelerator,
