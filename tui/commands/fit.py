@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,7 +16,7 @@ from tui.tables import Column, pairs, table
 
 if TYPE_CHECKING:
     from core.aws.clients import Clients
-    from core.instances.fit import Budget, FitRow, FitTable, LimitedBy
+    from core.instances.fit import FitRow, FitTable, LimitedBy
 
 _SHOWN: Final = 12
 _REASONS: Final = {
@@ -51,6 +51,7 @@ def fit(
     a list and quotas are not known.
     """
     from core.instances.catalog import find_instance_type
+    from core.instances.fit_document import fit_document
     from core.instances.survey import survey
 
     for name in instances:
@@ -68,7 +69,7 @@ def fit(
             names=instances,
         )
     if session.json:
-        document(fit_document(looked, found))
+        document(fit_document(looked.facts, looked.weights, found))
     else:
         _show(session, looked, found, show_all=show_all or bool(instances))
 
@@ -86,65 +87,11 @@ def _readable_account(session: Session) -> "Clients | None":
     return account.clients
 
 
-def fit_document(looked: Study, found: "FitTable") -> dict[str, Any]:
-    """Return the fit table as `fit --json` prints it."""
-    from core.models.memory import kv_bytes_per_token, max_context
-
-    facts, weights = looked.facts, looked.weights
-    return {
-        "model": {
-            "reference": str(facts.reference),
-            "revision": facts.revision,
-            "task": facts.task,
-            "library": facts.library,
-            "architecture": facts.architecture,
-            "parameters": facts.parameters,
-            "dtype": facts.dtype,
-            "weight_bytes": weights.weight_bytes,
-            "shards": weights.shards,
-            "repository_bytes": facts.repository_bytes,
-            "kv_bytes_per_token": kv_bytes_per_token(facts.config, facts.dtype),
-            "max_context": max_context(facts.config),
-            "warnings": list(facts.warnings),
-        },
-        "context": found.context,
-        "concurrency": found.concurrency,
-        "instances": [_row_document(row) for row in found.rows],
-        "recommended": found.recommended,
-        "smallest_change": found.smallest_change,
-    }
-
-
 def limited_by(row: "FitRow") -> "LimitedBy | None":
     """Return what keeps the model from running on the type: what does not fit, else a quota that is used up."""
     if row.fit.limited_by is None and row.quota is not None and row.quota.left == 0:
         return "quota"
     return row.fit.limited_by
-
-
-def _row_document(row: "FitRow") -> dict[str, Any]:
-    fit_, quota, limit = row.fit, row.quota, limited_by(row)
-    return {
-        "type": fit_.instance.name,
-        "fits": limit is None,
-        "engine": fit_.engine,
-        "tensor_parallel": fit_.tensor_parallel,
-        "max_context": fit_.max_context,
-        "gpu": _budget_document(fit_.gpu),
-        "host": _budget_document(fit_.host),
-        "disk": _budget_document(fit_.disk),
-        "price_usd_per_hour": row.price.usd_per_hour,
-        "price_source": row.price.source,
-        "quota": None if quota is None else quota.limit,
-        "quota_used": None if quota is None else quota.used,
-        "limited_by": limit,
-    }
-
-
-def _budget_document(budget: "Budget | None") -> dict[str, int] | None:
-    if budget is None:
-        return None
-    return {"required_bytes": budget.required_bytes, "usable_bytes": budget.usable_bytes}
 
 
 _COLUMNS: Final = (

@@ -8,7 +8,7 @@ import click
 from tui.command_line import Group
 from tui.output import data, document, message
 from tui.session import Session, pass_session
-from tui.tables import pairs
+from tui.tables import Column, pairs, table
 
 if TYPE_CHECKING:
     from core.sandbox.daemon import RunningSandbox
@@ -77,6 +77,34 @@ def env(session: Session) -> None:
     for name, value in values.items():
         click.echo(f"export {name}={shlex.quote(value)}")
     click.echo(f"unset {' '.join(absent)}")
+
+
+@sandbox.command()
+@click.argument("instance_type", required=False, metavar="[TYPE")
+@click.argument("count", type=click.IntRange(0), required=False, metavar="[COUNT]]")
+@pass_session
+def quota(session: Session, instance_type: str | None, count: int | None) -> None:
+    """Show how many instances the account may run for endpoints; with TYPE and COUNT, change that.
+
+    It begins with the quotas of a new AWS account.
+    """
+    from core.instances.catalog import find_instance_type
+    from core.instances.quotas import fetch_quotas
+    from core.sandbox.administration import set_quota
+    from core.sandbox.daemon import ensure_running
+
+    account = session.account(sandbox=True)
+    if instance_type is not None:
+        find_instance_type(instance_type)
+        if count is not None:
+            set_quota(ensure_running(), instance_type, count, account.region)
+    found = fetch_quotas(account.clients, cancel=session.cancel) or {}
+    named = {name: each for name, each in found.items() if name == instance_type or (not instance_type and each.limit)}
+    if session.json:
+        document({"quotas": [{"type": name, "limit": each.limit, "used": each.used} for name, each in named.items()]})
+        return
+    columns = [Column("Instance type"), Column("Quota", number=True), Column("In use", number=True)]
+    data(table(columns, [[name, str(each.limit), str(each.used)] for name, each in sorted(named.items())]))
 
 
 def _show(session: Session, running: "RunningSandbox | None") -> None:
