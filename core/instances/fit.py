@@ -25,7 +25,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How one model would run on one instance type; `gpu` is `None` where the CPU does the arithmetic."""
+    """How one model would run on one instance type; `gpu` is `None` where the CPU does the arithmetic.
+
+    `tensor_parallel` is the number of GPUs that share the model, 1 where one (or the CPU) holds it alone. `max_context`
+    is the longest context that fits, `None` where none does or none is known.
+    """
 
     instance: InstanceType
     engine: str

@@ -22,12 +22,20 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
+class ShardIndex:
+    """A weight index (`model.safetensors.index.json`): its own path, and the files its weight map names."""
+
+    path: str
+    shards: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What is known of one model at one revision.
 
     `revision` is the commit, `None` for a folder. `dtype` is the type most parameters are stored in, as PyTorch names
     it (`float16`); `parameters` counts elements of all tensors in the checkpoint. `gated` is `None` for an open model,
-    otherwise the Hub's word for it (`auto`, `manual`).
+    otherwise the Hub's word for it (`auto`, `manual`). `indexes` are those of the weight files that were looked into.
     """
 
     reference: ModelReference
@@ -42,6 +50,7 @@ class ModelFacts:
     license: str | None = None
     gated: str | None = None
     chat_template: bool = False
+    indexes: tuple[ShardIndex, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

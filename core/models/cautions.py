@@ -1,0 +1,32 @@
+"""What a person should know of a model before deploying it, in sentences."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from core.models import layout
+
+
+def cautions_about(
+    paths: Collection[str], config: Mapping[str, Any], *, unsafe: Collection[str] = (), gated: str | None = None
+) -> tuple[str, ...]:
+    """Return the warnings that a model's file names and config give cause for.
+
+    `unsafe` are the files that the Hub's scans found fault with; `gated` is the Hub's word for how access is given.
+    """
+    found: list[str] = []
+    files = layout.available_format(paths)
+    if files is not None and files.format == "pytorch":
+        found.append(
+            "The weights are there as pickle files (.bin) only: they can hold code, and load only with "
+            "weights_only=True. Prefer a model with safetensors."
+        )
+        flagged = [path for path in unsafe if path.endswith(files.suffix)]
+        if flagged:
+            found.append(f"The Hub's scans found fault with {', '.join(sorted(flagged))}.")
+    if isinstance(config.get("auto_map"), dict):
+        found.append("The model brings code of its own (auto_map), which is not run: it may not load without it.")
+    if gated:
+        found.append("The model is gated: its licence was agreed to for this token, and binds what is deployed.")
+    if layout.library_of(paths) == "transformers" and not layout.has_tokenizer(paths):
+        found.append("There is no tokenizer or processor among the files; the model may not load without one.")
+    return tuple(found)

@@ -1,0 +1,127 @@
+"""A model in a folder of this machine: which files it has."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.cancellation import CancelToken
+from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UsageError
+from core.models import layout
+from core.models.facts import ModelFile
+from core.quantities import format_bytes
+
+_MOST_FILES: Final = 20_000
+_MARKS: Final = (layout.CONFIG, "model_index.json", "adapter_config.json", "modules.json")
+_EXPECTED: Final = "A model folder has config.json, its weights (*.safetensors) and its tokenizer at its top."
+
+
+@dataclass(frozen=True, slots=True)
+class FolderListing:
+    """The files of a model folder, by path, and what was left out with a word on why."""
+
+    files: tuple[ModelFile, ...]
+    warnings: tuple[str, ...]
+
+
+def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
+    """Return the files under `root` that belong to the model.
+
+    Hidden files and folders (`.git`, `.cache`, …) and `__pycache__` are no part of it. Links to files count as the
+    files (the Hub's cache is made of such links); links to folders are not followed.
+
+    Raises:
+        NotFoundError: there is no such folder, or a link in it leads nowhere.
+        UsageError: it is not a folder.
+        AccessError: it cannot be read.
+        RefusedError: it holds no model, or too many files for one.
+    """
+    _check_root(root)
+    files: list[ModelFile] = []
+    warnings: list[str] = []
+    try:
+        for path, status in _walk(root, warnings):
+            cancel.check()
+            files.append(ModelFile(path.relative_to(root).as_posix(), status.st_size))
+            if len(files) > _MOST_FILES:
+                raise RefusedError(
+                    f"{root} holds more than {_MOST_FILES:,} files, which no model does.",
+                    fix="Name the model's folder.",
+                )
+    except OSError as error:
+        raise _unreadable(root, error) from error
+    return FolderListing(tuple(sorted(files, key=lambda file: file.path)), tuple(warnings))
+
+
+def read_small(root: Path, path: str, *, limit: int) -> bytes:
+    """Return the content of a file of the model of at most `limit` bytes.
+
+    Raises:
+        SagewizardError: it is larger, or cannot be read.
+    """
+    try:
+        with (root / path).open("rb") as file:
+            body = file.read(limit + 1)
+    except OSError as error:
+        raise _unreadable(root / path, error) from error
+    if len(body) > limit:
+        raise SagewizardError(
+            f"{path} of {root} is larger than {format_bytes(limit)}.", fix="It is no config: look at what it holds."
+        )
+    return body
+
+
+def _check_root(root: Path) -> None:
+    try:
+        status = root.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise UsageError(f"{root} is a file, not a folder.", fix="Name the folder that holds the model's files.")
+        names = [entry.name for entry in os.scandir(root)]
+    except FileNotFoundError as error:
+        raise NotFoundError(f"There is no folder {root}.", fix="Check the path.") from error
+    except OSError as error:
+        raise _unreadable(root, error) from error
+    if not names:
+        raise RefusedError(f"{root} is empty.", fix=_EXPECTED)
+    if not any(name in _MARKS or name.endswith(".gguf") for name in names):
+        raise RefusedError(f"{root} holds no model: there is no config.json in it.", fix=_EXPECTED)
+
+
+def _walk(root: Path, warnings: list[str]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Yield the files below `root` with what they are behind links; tell of what is left out in `warnings`."""
+    for folder, folders, names in os.walk(root, followlinks=False, onerror=_raise):
+        here = Path(folder)
+        kept = sorted(name for name in folders if not _hidden(name))
+        links = [(here / name).relative_to(root).as_posix() for name in kept if (here / name).is_symlink()]
+        warnings += [f"{link} is a link to a folder, and is left out." for link in links]
+        folders[:] = [name for name in kept if not (here / name).is_symlink()]
+        for name in sorted(names):
+            path = here / name
+            if _hidden(name):
+                continue
+            try:
+                status = path.stat()
+            except FileNotFoundError as error:
+                raise NotFoundError(
+                    f"{path} is a link to a file that is not there.", fix="Fetch the file again, or remove the link."
+                ) from error
+            if stat.S_ISREG(status.st_mode):
+                yield path, status
+            else:
+                warnings.append(f"{path.relative_to(root).as_posix()} is not a plain file, and is left out.")
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__pycache__"
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _unreadable(path: Path, error: OSError) -> SagewizardError:
+    if isinstance(error, PermissionError):
+        return AccessError(f"{error.filename or path} may not be read.", fix="Check its permissions.")
+    return SagewizardError(f"{error.filename or path} cannot be read: {error.strerror}.", fix="Check the disk.")

@@ -1,0 +1,125 @@
+"""Reads what a safetensors file holds from its header alone.
+
+The format (https://huggingface.co/docs/safetensors): eight bytes with the header's length N, little-endian; N bytes of
+JSON that map each tensor's name to `dtype`, `shape` and `data_offsets`; then the data. The reference implementation
+refuses headers above 100 MB, and so does this.
+"""
+
+import json
+import math
+import struct
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core.errors import RefusedError, SagewizardError
+from core.quantities import format_bytes
+
+_LONGEST_HEADER: Final = 100_000_000
+_TORCH_NAMES: Final[Mapping[str, str]] = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F4": "float4_e2m1fn_x2",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredParameters:
+    """How many elements the tensors of a checkpoint have, by safetensors' names of their data types."""
+
+    by_dtype: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        """All elements."""
+        return sum(self.by_dtype.values())
+
+    @property
+    def dtype(self) -> str | None:
+        """PyTorch's name of the type that most elements have."""
+        if not self.by_dtype:
+            return None
+        most = max(self.by_dtype, key=lambda name: self.by_dtype[name])
+        return _TORCH_NAMES.get(most, most.lower())
+
+
+def parameters_from_counts(counts: object) -> StoredParameters | None:
+    """Return what the Hub says of a checkpoint (`{"F32": 125198592}`), `None` when that is no such thing."""
+    if not isinstance(counts, dict) or not counts:
+        return None
+    if not all(isinstance(name, str) and type(count) is int and count >= 0 for name, count in counts.items()):
+        return None
+    return StoredParameters({name[:20]: count for name, count in counts.items()})
+
+
+def read_parameters(paths: list[Path]) -> StoredParameters:
+    """Return what the safetensors files `paths` hold together.
+
+    Raises:
+        RefusedError: a file is cut short.
+        SagewizardError: a file is not safetensors, or cannot be read.
+    """
+    total: Counter[str] = Counter()
+    for path in paths:
+        total.update(_read_one(path))
+    return StoredParameters(dict(total))
+
+
+def _read_one(path: Path) -> Counter[str]:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            if not 2 <= length <= min(_LONGEST_HEADER, max(size - 8, 0)):
+                raise _malformed(path)
+            header = json.loads(file.read(length))
+        counts, data = _counted(header)
+    except OSError as error:
+        raise SagewizardError(f"{path} cannot be read: {error.strerror}.", fix="Check its permissions.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise _malformed(path) from error
+    if size != 8 + length + data:
+        raise RefusedError(
+            f"{path.name} has {format_bytes(size)}, but its header tells of {format_bytes(8 + length + data)}.",
+            fix="The file was cut short or changed: copy or download it again.",
+        )
+    return counts
+
+
+def _counted(header: Mapping[str, Any]) -> tuple[Counter[str], int]:
+    """Return the elements by data type, and the bytes of all data."""
+    counts: Counter[str] = Counter()
+    data = 0
+    for name, tensor in header.items():
+        if name == "__metadata__":
+            continue
+        shape, (begin, end) = tensor["shape"], tensor["data_offsets"]
+        if not all(type(value) is int and value >= 0 for value in (*shape, begin, end)) or end < begin:
+            raise ValueError(name)
+        counts[str(tensor["dtype"])[:20]] += math.prod(shape)
+        data = max(data, end)
+    return counts, data
+
+
+def _malformed(path: Path) -> SagewizardError:
+    return SagewizardError(
+        f"{path.name} is not a safetensors file.",
+        fix="It may be a pointer file: fetch the real one with `git lfs pull`, or download it again.",
+    )
