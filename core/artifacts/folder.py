@@ -1,0 +1,51 @@
+"""The artifact as a folder: the same tree, uncompressed."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.artifacts.archive import Packed
+from core.artifacts.staging import staged
+from core.artifacts.tree import Member, PacedProgress, PackedFile, Progress
+from core.cancellation import CancelToken
+from core.errors import SagewizardError, UsageError
+
+
+def write_folder(members: Iterable[Member], path: Path, *, progress: Progress, cancel: CancelToken) -> Packed:
+    """Write `members` as files below `path`, all of them or none.
+
+    Raises:
+        UsageError: `path` is a file, or a folder that holds something.
+        SagewizardError: a member cannot be read or changed, or the disk is full.
+        CancelledByUser: stopping was asked for.
+    """
+    members = tuple(members)
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise UsageError(f"{path} is there already and not an empty folder.", fix="Name another path.")
+    paced = PacedProgress(progress, sum(member.bytes for member in members))
+    listing = hashlib.sha256()
+    with staged(path) as temporary:
+        temporary.mkdir()
+        for member in members:
+            target = temporary / member.path
+            if not target.resolve().is_relative_to(temporary.resolve()):  # the tree refuses such names; never trust one
+                raise SagewizardError(f"{member.path} would lie outside the artifact.")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            listing.update(f"{_write(member, target, paced, cancel)}  {member.path}\n".encode())
+        cancel.check()
+    paced.finish()
+    files = tuple(PackedFile(member.path, member.bytes) for member in members)
+    return Packed(path, sum(file.bytes for file in files), listing.hexdigest(), files)
+
+
+def _write(member: Member, target: Path, paced: PacedProgress, cancel: CancelToken) -> str:
+    digest = hashlib.sha256()
+    with target.open("xb") as file:
+        for chunk in member.chunks(cancel):
+            file.write(chunk)
+            digest.update(chunk)
+            paced.add(len(chunk))
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()

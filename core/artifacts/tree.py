@@ -1,0 +1,132 @@
+"""The artifact's tree: the model's files at its root, the inference template's under `code/`.
+
+What the tree is written to (an archive, a folder, a prefix in S3) does not matter here.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from core.cancellation import CancelToken
+from core.errors import SagewizardError
+from core.models.facts import LeftOut, ModelFile
+from core.models.paths import refuse_odd_paths
+from core.models.sources import FileSource
+from core.quantities import format_bytes
+from core.serving.templates import InferenceTemplate
+
+CODE_FOLDER = "code"
+"""Where the container's toolkit looks for `inference.py`."""
+_CACHES = {"__pycache__", "__MACOSX"}
+
+Chunks = Iterator[bytes]
+"""A file's content, in pieces of any size."""
+
+Progress = Callable[[int, int], None]
+"""Receives the bytes done and the bytes in all, at most ten times a second and once at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of an artifact: its path (`/` between parts), its size, and how to read it."""
+
+    path: str
+    bytes: int
+    read: Callable[[CancelToken], Chunks]
+
+    def chunks(self, cancel: CancelToken) -> Chunks:
+        """Yield the content, which is as long as was stated.
+
+        Raises:
+            SagewizardError: it cannot be read, or it is not as long as was stated: it changed since.
+            CancelledByUser: stopping was asked for.
+        """
+        seen = 0
+        try:
+            for chunk in self.read(cancel):
+                cancel.check()
+                seen += len(chunk)
+                if seen > self.bytes:
+                    break
+                yield chunk
+        except OSError as error:
+            raise SagewizardError(f"{self.path} cannot be read: {error.strerror or error}.") from error
+        if seen != self.bytes:
+            more = "more" if seen > self.bytes else f"{format_bytes(seen)}"
+            raise SagewizardError(
+                f"{self.path} was listed with {format_bytes(self.bytes)} ({self.bytes} bytes) but holds {more}.",
+                fix="It changed since it was listed. Run the command again.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFile:
+    """One file as it was packed; `name` is its path in the artifact."""
+
+    name: str
+    bytes: int
+
+
+def what_goes_in(files: Iterable[ModelFile]) -> tuple[tuple[ModelFile, ...], tuple[LeftOut, ...]]:
+    """Return which of a model's `files` belong in its artifact, and which do not and why.
+
+    Hidden files, caches, and a `code/` of the model's own (the template's takes its place) are left out.
+    """
+    kept, left_out = [], []
+    for file in files:
+        if reason := _reason_to_leave(file.path.split("/")):
+            left_out.append(LeftOut(file, reason))
+        else:
+            kept.append(file)
+    return tuple(kept), tuple(left_out)
+
+
+def artifact_tree(files: Iterable[ModelFile], source: FileSource, template: InferenceTemplate) -> tuple[Member, ...]:
+    """Return the artifact's members, sorted by path: `files` as `source` reads them, and `template` under `code/`.
+
+    Raises:
+        RefusedError: a name leads out of the tree, cannot be a file's name everywhere, or is there twice.
+    """
+    kept, _ = what_goes_in(files)
+    members = [Member(file.path, file.bytes, partial(source.read, file)) for file in kept]
+    members += [
+        Member(f"{CODE_FOLDER}/{file.path}", len(file.content), partial(_held, file.content)) for file in template.files
+    ]
+    refuse_odd_paths((member.path for member in members), "The artifact")
+    return tuple(sorted(members, key=lambda member: member.path))
+
+
+def _reason_to_leave(parts: list[str]) -> str | None:
+    if parts[0] == CODE_FOLDER and len(parts) > 1:
+        return "the artifact's code/ comes from the inference template"
+    if any(part.startswith(".") and part not in {".", ".."} for part in parts):
+        return "hidden"
+    return "a cache" if _CACHES & set(parts) else None
+
+
+def _held(content: bytes, cancel: CancelToken) -> Chunks:
+    cancel.check()
+    yield content
+
+
+class PacedProgress:
+    """Calls a `Progress` at most ten times a second, and surely at the start and at the end."""
+
+    _INTERVAL = 0.1
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total = progress, total
+        self._done, self._last = 0, time.monotonic()
+        progress(0, total)
+
+    def add(self, count: int) -> None:
+        """Count `count` more bytes as done."""
+        self._done += count
+        if (now := time.monotonic()) - self._last >= self._INTERVAL and self._done < self._total:
+            self._last = now
+            self._progress(self._done, self._total)
+
+    def finish(self) -> None:
+        """Tell that all is done."""
+        self._progress(self._total, self._total)

@@ -1,0 +1,139 @@
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.artifacts.tree import Member, PacedProgress, artifact_tree, what_goes_in
+from core.cancellation import CancelToken
+from core.errors import CancelledByUser, RefusedError, SagewizardError
+from core.models.facts import ModelFile
+from core.serving.templates import InferenceTemplate, TemplateFile
+
+TEMPLATE = InferenceTemplate(
+    "mine",
+    "Mine",
+    Path("/nowhere"),
+    (TemplateFile("inference.py", b"code"), TemplateFile("sub/more.py", b"")),
+    hashlib.sha256(b"").hexdigest(),
+)
+
+
+class Source:
+    def __init__(self, content: dict[str, bytes]) -> None:
+        self.content = content
+
+    def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
+        cancel.check()
+        yield self.content[file.path]
+
+
+def files(*paths: str) -> list[ModelFile]:
+    return [ModelFile(path, len(path.encode("utf-8", "replace"))) for path in paths]
+
+
+def read_all(member: Member) -> bytes:
+    return b"".join(member.chunks(CancelToken()))
+
+
+def test_the_tree_has_the_model_at_its_root_and_the_template_under_code() -> None:
+    source = Source({"config.json": b"config.json", "a/b.bin": b"a/b.bin"})
+    tree = artifact_tree(files("config.json", "a/b.bin"), source, TEMPLATE)
+    assert [member.path for member in tree] == ["a/b.bin", "code/inference.py", "code/sub/more.py", "config.json"]
+    assert [read_all(member) for member in tree] == [b"a/b.bin", b"code", b"", b"config.json"]
+
+
+def test_hidden_files_caches_and_another_code_folder_stay_out_with_a_reason() -> None:
+    given = files(
+        "config.json", ".gitattributes", ".cache/x", "a/.git/HEAD", "__pycache__/m.pyc", "code/inference.py", "codes/x"
+    )
+    kept, left_out = what_goes_in(given)
+    assert [file.path for file in kept] == ["config.json", "codes/x"]
+    assert {left.file.path: left.reason for left in left_out} == {
+        ".gitattributes": "hidden",
+        ".cache/x": "hidden",
+        "a/.git/HEAD": "hidden",
+        "__pycache__/m.pyc": "a cache",
+        "code/inference.py": "the artifact's code/ comes from the inference template",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/etc/passwd",
+        "../x",
+        "a/../../x",
+        "a/./b",
+        "a//b",
+        "a/",
+        "",
+        "..",
+        "a\\b",
+        "a\nb",
+        "a\x1b[2Jb",
+        "a\x00b",
+        "a\u202eb",
+        "\udcff.bin",
+        "x" * 256,
+        "é" * 128,
+        "C:/x",
+        "code",
+    ],
+)
+def test_hostile_names_are_refused(name: str) -> None:
+    with pytest.raises(RefusedError):
+        artifact_tree(files("config.json", name), Source({}), TEMPLATE)
+
+
+@pytest.mark.parametrize("names", [("a", "a"), ("a", "a/b"), ("a/b/c", "a/b")])
+def test_names_that_clash_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(RefusedError):
+        artifact_tree(files(*names), Source({}), TEMPLATE)
+
+
+@pytest.mark.parametrize("pieces", [[b"12", b"345"], [b"123456"], [b"12", b"3"], []])
+def test_a_member_that_is_not_as_long_as_stated_is_an_error(pieces: list[bytes]) -> None:
+    member = Member("weights", 4, lambda _: iter(pieces))
+    with pytest.raises(SagewizardError, match="weights was listed with 4 B"):
+        read_all(member)
+
+
+def test_a_member_never_yields_more_than_was_stated() -> None:
+    chunks = Member("weights", 4, lambda _: iter([b"123", b"45", b"6"])).chunks(CancelToken())
+    assert next(chunks) == b"123"
+    with pytest.raises(SagewizardError):
+        next(chunks)
+
+
+def test_reading_that_fails_names_the_file() -> None:
+    def broken(_: CancelToken) -> Iterator[bytes]:
+        yield b"1"
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(SagewizardError, match=r"weights cannot be read: Input/output error"):
+        read_all(Member("weights", 4, broken))
+
+
+def test_reading_stops_when_asked() -> None:
+    cancel = CancelToken()
+    chunks = Member("weights", 4, lambda _: iter([b"12", b"34"])).chunks(cancel)
+    assert next(chunks) == b"12"
+    cancel.cancel()
+    with pytest.raises(CancelledByUser):
+        next(chunks)
+
+
+def test_progress_is_told_seldom_and_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("core.artifacts.tree.time.monotonic", lambda: clock[0])
+    told: list[tuple[int, int]] = []
+    paced = PacedProgress(lambda done, total: told.append((done, total)), 1000)
+    for _ in range(1000):
+        clock[0] += 0.001
+        paced.add(1)
+    paced.finish()
+    assert told[0] == (0, 1000)
+    assert told[-1] == (1000, 1000)
+    assert 9 <= len(told) <= 12
+    assert told == sorted(told)

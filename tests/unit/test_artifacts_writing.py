@@ -1,0 +1,242 @@
+import errno
+import gzip
+import hashlib
+import io
+import subprocess
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.artifacts.archive import Packed, write_archive
+from core.artifacts.folder import write_folder
+from core.artifacts.tree import Member
+from core.cancellation import CancelToken
+from core.errors import CancelledByUser, NotFoundError, SagewizardError, UsageError
+
+Write = Callable[..., Packed]
+CONTENT = {
+    "config.json": b"{}",
+    "empty": b"",
+    "model.safetensors": hashlib.shake_128(b"weights").digest(3 * 2**20 + 17),
+    "sub/" + "long-" * 40 + "name": b"long",
+    "tokenizer/日本 é.txt": "ü".encode() * 512,
+}
+
+
+def members(content: dict[str, bytes], piece: int = 65_536) -> list[Member]:
+    def pieces(data: bytes) -> Iterator[bytes]:
+        return (data[at : at + piece] for at in range(0, len(data), piece))
+
+    return [
+        Member(path, len(data), lambda _, data=data: pieces(data))  # type: ignore[misc]
+        for path, data in sorted(content.items())
+    ]
+
+
+def quiet(done: int, total: int) -> None:
+    assert 0 <= done <= total
+
+
+def pack(write: Write, content: dict[str, bytes], path: Path, **options: Any) -> Packed:
+    return write(members(content, **options), path, progress=quiet, cancel=CancelToken())
+
+
+def on_disk(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_was_packed_unpacks_the_same_with_the_data_filter(tmp_path: Path) -> None:
+    packed = pack(write_archive, CONTENT, tmp_path / "model.tar.gz")
+    with tarfile.open(packed.path) as archive:
+        archive.extractall(tmp_path / "out", filter="data")
+    assert on_disk(tmp_path / "out") == CONTENT
+    assert packed.bytes == packed.path.stat().st_size
+    assert packed.sha256 == hashlib.sha256(packed.path.read_bytes()).hexdigest()
+    assert {file.name: file.bytes for file in packed.files} == {path: len(data) for path, data in CONTENT.items()}
+
+
+def test_what_was_packed_unpacks_the_same_with_tar(tmp_path: Path) -> None:
+    packed = pack(write_archive, CONTENT, tmp_path / "model.tar.gz")
+    (tmp_path / "out").mkdir()
+    done = subprocess.run(["tar", "-xzf", packed.path, "-C", tmp_path / "out"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert on_disk(tmp_path / "out") == CONTENT
+
+
+def test_members_carry_nothing_of_this_machine(tmp_path: Path) -> None:
+    packed = pack(write_archive, CONTENT, tmp_path / "model.tar.gz")
+    with tarfile.open(packed.path) as archive:
+        listed = archive.getmembers()
+    assert [info.name for info in listed] == sorted(CONTENT)
+    assert {(i.mtime, i.uid, i.gid, i.uname, i.gname, i.mode, i.isreg()) for i in listed} == {
+        (0, 0, 0, "", "", 0o644, True)
+    }
+    assert packed.path.read_bytes()[:8] == bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0])  # RFC 1952: no name, no time
+
+
+def test_the_same_members_give_the_same_bytes_however_they_arrive(tmp_path: Path) -> None:
+    first = pack(write_archive, CONTENT, tmp_path / "first.tar.gz", piece=1000)
+    second = pack(write_archive, CONTENT, tmp_path / "second.tar.gz", piece=5 * 2**20)
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_the_number_of_processors_does_not_change_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int
+) -> None:
+    here = pack(write_archive, CONTENT, tmp_path / "here.tar.gz")
+    monkeypatch.setattr("core.artifacts.archive.os.cpu_count", lambda: processors)
+    assert pack(write_archive, CONTENT, tmp_path / "there.tar.gz").sha256 == here.sha256
+
+
+def test_a_tree_of_nothing_is_an_empty_archive(tmp_path: Path) -> None:
+    packed = pack(write_archive, {}, tmp_path / "model.tar.gz")
+    assert gzip.decompress(packed.path.read_bytes()) == bytes(tarfile.RECORDSIZE)
+
+
+def test_a_member_beyond_8_gib_has_its_size_in_the_header() -> None:
+    from core.artifacts.archive import _header
+
+    header = _header(Member("big", 2**35 + 5, lambda _: iter(())))
+    assert tarfile.TarInfo.frombuf(header, "utf-8", "strict").size == 2**35 + 5
+
+
+letters = st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="/\\")
+parts = st.text(letters, min_size=1, max_size=60).filter(lambda part: part not in {".", ".."})
+trees = st.lists(st.tuples(st.lists(parts, min_size=1, max_size=3), st.binary(max_size=3000)), max_size=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(tree=trees, piece=st.integers(1, 2000))
+def test_any_tree_round_trips_through_both_forms(
+    tmp_path_factory: pytest.TempPathFactory, tree: list[tuple[list[str], bytes]], piece: int
+) -> None:
+    content = {f"{number}/" + "/".join(path): data for number, (path, data) in enumerate(tree)}
+    folder = tmp_path_factory.mktemp("tree")
+    packed = pack(write_archive, content, folder / "a.tar.gz", piece=piece)
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed.path.read_bytes()))) as archive:
+        unpacked = {info.name: archive.extractfile(info).read() for info in archive}  # type: ignore[union-attr]
+    assert unpacked == content
+    assert on_disk(pack(write_folder, content, folder / "out", piece=piece).path) == content
+
+
+def test_a_folder_holds_the_same_tree(tmp_path: Path) -> None:
+    packed = pack(write_folder, CONTENT, tmp_path / "out")
+    assert on_disk(tmp_path / "out") == CONTENT
+    lines = "".join(f"{hashlib.sha256(CONTENT[path]).hexdigest()}  {path}\n" for path in sorted(CONTENT))
+    assert packed.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    assert packed.bytes == sum(map(len, CONTENT.values()))
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    pack(write_folder, CONTENT, tmp_path / "out")
+    assert on_disk(tmp_path / "out") == CONTENT
+
+
+def test_a_folder_that_holds_something_or_a_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("keep")
+    (tmp_path / "file").write_text("keep")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("full", "file", "link"):
+        with pytest.raises(UsageError, match="is there already"):
+            pack(write_folder, CONTENT, tmp_path / name)
+    assert on_disk(tmp_path) == {"full/mine": b"keep", "file": b"keep"}
+
+
+def test_a_folder_never_writes_outside_itself(tmp_path: Path) -> None:
+    with pytest.raises(SagewizardError, match="outside"):
+        pack(write_folder, {"../x": b"1"}, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_replaces_a_file_but_not_a_folder(tmp_path: Path) -> None:
+    target = tmp_path / "model.tar.gz"
+    target.write_text("old")
+    pack(write_archive, CONTENT, target)
+    assert tarfile.is_tarfile(target)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        pack(write_archive, CONTENT, tmp_path / "folder")
+
+
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+def test_a_missing_parent_folder_is_said(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(NotFoundError, match="does not exist"):
+        pack(write, CONTENT, tmp_path / "no" / "out")
+
+
+def failing(error: Exception) -> Callable[[CancelToken], Iterator[bytes]]:
+    def read(_: CancelToken) -> Iterator[bytes]:
+        yield b"x" * 3_000_000
+        raise error
+
+    return read
+
+
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+@pytest.mark.parametrize(
+    "error", [SagewizardError("digest"), OSError(5, "I/O"), KeyboardInterrupt(), ValueError("bug")]
+)
+def test_nothing_is_left_when_a_member_fails(tmp_path: Path, write: Write, error: Exception) -> None:
+    before = threading.active_count()
+    broken = [*members({"a": b"1"}), Member("b", 4_000_000, failing(error))]
+    with pytest.raises(BaseException) as caught:
+        write(broken, tmp_path / "out", progress=quiet, cancel=CancelToken())
+    assert isinstance(caught.value, SagewizardError if isinstance(error, OSError) else type(error))
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+def test_nothing_is_left_when_stopped_in_the_middle(tmp_path: Path, write: Write) -> None:
+    cancel = CancelToken()
+
+    def read(_: CancelToken) -> Iterator[bytes]:
+        yield b"x" * 1_000_000
+        cancel.cancel()
+        yield b"x" * 1_000_000
+
+    with pytest.raises(CancelledByUser):
+        write([Member("b", 2_000_000, read)], tmp_path / "out", progress=quiet, cancel=cancel)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+def test_a_member_that_changed_leaves_an_older_archive_untouched(tmp_path: Path, write: Write) -> None:
+    with pytest.raises(SagewizardError, match="b was listed with"):
+        write([Member("b", 7, lambda _: iter([b"1"]))], tmp_path / "out", progress=quiet, cancel=CancelToken())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.open
+
+    def full(self: Path, *args: Any, **kwargs: Any) -> Any:
+        return real(Path("/dev/full"), "wb", buffering=0) if self.suffix == ".part" else real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(SagewizardError, match="is full; nothing was left behind") as caught:
+        pack(write_archive, CONTENT, tmp_path / "model.tar.gz")
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_counts_the_members_bytes(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    total = sum(map(len, CONTENT.values()))
+    for write, name in ((write_archive, "a.tar.gz"), (write_folder, "folder")):
+        told.clear()
+        write(members(CONTENT), tmp_path / name, progress=lambda *at: told.append(at), cancel=CancelToken())
+        assert told[0] == (0, total)
+        assert told[-1] == (total, total)
+        assert {each for _, each in told} == {total}
