@@ -66,7 +66,7 @@ class Clients:
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_RUNTIME_READ_SECONDS if runtime else _READ_SECONDS,
-            retries={"max_attempts": 1, "mode": "standard"} if runtime else {"max_attempts": 5, "mode": "standard"},
+            retries={"total_max_attempts": 1 if runtime else 5, "mode": "standard"},
             max_pool_connections=16,
             s3={"addressing_style": "path"} if self.endpoint_url else None,
             proxies={} if self.endpoint_url else None,  # a proxy would carry requests for this machine off it

@@ -204,7 +204,9 @@ def _not_there(account: Account, name: str, said: str) -> SagewizardError:
     except NotFoundError:
         return absent(account, name)
     except SagewizardError:
-        return NotFoundError(f"The endpoint {name} cannot be reached: {said}")
+        return NotFoundError(
+            f"The endpoint {name} cannot be reached: {said}", fix="`sagewizard endpoints` lists those that exist."
+        )
     if endpoint.status == "InService":
         return InvocationError(f"SageMaker did not accept the request: {said}", fix="Check the name of the variant.")
     reason = f": {endpoint.failure_reason}" if endpoint.failure_reason else ""
