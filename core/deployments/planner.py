@@ -21,7 +21,7 @@ from core.instances.fit import FitRow, FitTable
 from core.models.facts import ModelFacts, WeightSet
 from core.quantities import format_bytes, format_count, format_hourly, format_memory
 from core.serving.images import ContainerImage, huggingface_image
-from core.serving.templates import InferenceTemplate, find_template, template_for
+from core.serving.templates import InferenceTemplate, all_templates, find_template, template_for
 
 _DOWNLOAD_BYTES_PER_SECOND: Final = 25_000_000
 _LOAD_BYTES_PER_SECOND: Final = 50_000_000
@@ -70,7 +70,7 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
     return Plan(
         model=_planned_model(facts, weights, template),
         artifact=PlannedArtifact(
-            template=template.reference,
+            template=template.name if template in all_templates() else str(template.folder),
             template_sha256=template.sha256,
             bucket=choices.bucket,
             key_prefix=artifact_prefix_for(name),

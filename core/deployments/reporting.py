@@ -20,15 +20,20 @@ class StageReport:
         self._stage = stage
         self._emit = emit
         self._last = 0.0
+        self._ended = False
         self.summary = ""
         """What the stage's `finished` event will say."""
 
     def progress(
         self, message: str, done: int | None = None, total: int | None = None, unit: Unit | None = None
     ) -> None:
-        """Tell how far the stage is; dropped when the last telling was a moment ago and this is not the end."""
+        """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end."""
         now = time.monotonic()
-        if done != total and now - self._last < _SECONDS_BETWEEN_PROGRESS:
+        ended = done is not None and done == total
+        if self._ended and ended:
+            return  # said already
+        self._ended = ended
+        if not ended and now - self._last < _SECONDS_BETWEEN_PROGRESS:
             return
         self._last = now
         self._emit(Event(self._deployment, self._stage, "progress", message, done=done, total=total, unit=unit))

@@ -1,0 +1,327 @@
+"""Whole runs of plans against the real sandbox: what they make, what they take back, what a kill leaves on record."""
+
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from core.account import Account, open_account
+from core.cancellation import CancelToken
+from core.deployments.events import STAGES, Event, Stage
+from core.deployments.ledger import Ledger, find_deployment, list_deployments
+from core.deployments.plan import Plan
+from core.deployments.plan_file import plan_to_json
+from core.deployments.planner import Choices, make_plan
+from core.deployments.removal import remove_resources
+from core.deployments.runner import deploy
+from core.endpoints.invocation import invoke
+from core.errors import CancelledByUser, DeploymentFailedError, RefusedError
+from core.folders import cache_folder
+from core.instances.survey import survey
+from core.models.hub import HubClient
+from core.models.inspection import inspect_model
+from core.models.reference import FolderReference
+from core.models.weight_set import select_weight_set
+from tests.e2e.small_model import BROKEN, ECHO, SLOW, write_model, write_template
+
+
+@dataclass
+class Stand:
+    """An account in the sandbox and a model to deploy to it."""
+
+    account: Account
+    folder: Path
+    hub: HubClient = field(default_factory=HubClient)
+    events: list[Event] = field(default_factory=list)
+
+    def plan(self, name: str, *, code: str = ECHO, **choices: str) -> Plan:
+        model = self.folder / "model"
+        if not model.exists():
+            write_model(model)
+        template = write_template(self.folder / f"template-{name}", code)
+        facts = inspect_model(FolderReference(model), self.hub, CancelToken())
+        weights = select_weight_set(facts)
+        table = survey(facts, weights, self.account.clients, cancel=CancelToken())
+        return make_plan(facts, weights, table, Choices(name=name, template=str(template), **choices), self.account)
+
+    def deploy(self, plan: Plan, *, cancel: CancelToken | None = None, wait: bool = True, rollback: bool = True) -> str:
+        made = deploy(
+            plan,
+            self.account,
+            self.hub,
+            emit=self.events.append,
+            cancel=cancel or CancelToken(),
+            wait=wait,
+            rollback=rollback,
+        )
+        return made.id
+
+    def remove(self, identifier: str) -> None:
+        with Ledger.reopen(self.account.ledgers, identifier) as ledger:
+            assert remove_resources(ledger, self.account, emit=self.events.append, cancel=CancelToken()) == ()
+
+    def left_of(self, name: str) -> list[str]:
+        """What the account has of the endpoint, asked of AWS's own APIs."""
+        get = self.account.clients.get
+        sagemaker, bucket = get("sagemaker"), f"sagemaker-us-east-1-{self.account.identity().account_id}"
+        found = [f"endpoint {e['EndpointName']}" for e in sagemaker.list_endpoints(NameContains=name)["Endpoints"]]
+        found += [f"model {m['ModelName']}" for m in sagemaker.list_models(NameContains=name)["Models"]]
+        configs = sagemaker.list_endpoint_configs(NameContains=name)["EndpointConfigs"]
+        found += [f"config {c['EndpointConfigName']}" for c in configs]
+        found += [f"role {r['RoleName']}" for r in get("iam").list_roles()["Roles"] if f"-{name}-" in r["RoleName"]]
+        if bucket in [b["Name"] for b in get("s3").list_buckets()["Buckets"]]:
+            objects = get("s3").list_objects_v2(Bucket=bucket, Prefix=f"sagemaker/sagewizard/{name}/")
+            found += [f"object {o['Key']}" for o in objects.get("Contents", ())]
+        return found
+
+
+@pytest.fixture
+def stand(sandbox_home: Path, tmp_path: Path) -> Stand:
+    return Stand(open_account(sandbox=True), tmp_path)
+
+
+def _stages(events: list[Event], kind: str) -> list[Stage]:
+    return [event.stage for event in events if event.kind == kind]
+
+
+def test_a_plan_becomes_an_endpoint_that_answers_and_then_nothing(stand: Stand) -> None:
+    identifier = stand.deploy(stand.plan("whole"))
+    assert tuple(_stages(stand.events, "finished")) == STAGES
+    assert (stand.events[-1].stage, stand.events[-1].kind, stand.events[-1].endpoint) == ("ready", "finished", "whole")
+    answer = invoke(stand.account, "whole", b'"hello"', content_type="application/json", accept="application/json")
+    assert answer.body == b'{"generated_text": "gpt_neo heard hello"}'
+    assert list((cache_folder() / "staging").iterdir()) == []
+
+    deployment = next(found for found in list_deployments(stand.account.ledgers) if found.id == identifier)
+    assert deployment.status == "ready"
+    kinds = [resource.kind for resource in deployment.existing if resource.kind != "bucket"]
+    assert kinds == ["object", "role", "model", "endpoint_config", "endpoint"]
+    stand.remove(identifier)
+    assert stand.left_of("whole") == []
+
+
+def test_every_resource_carries_the_tag_of_its_deployment(stand: Stand) -> None:
+    identifier = stand.deploy(stand.plan("tagged"))
+    get = stand.account.clients.get
+    sagemaker = get("sagemaker")
+    arns = [
+        sagemaker.describe_model(ModelName="tagged")["ModelArn"],
+        sagemaker.describe_endpoint_config(EndpointConfigName="tagged")["EndpointConfigArn"],
+        sagemaker.describe_endpoint(EndpointName="tagged")["EndpointArn"],
+    ]
+    tags = [sagemaker.list_tags(ResourceArn=arn)["Tags"] for arn in arns]
+    tags.append(get("iam").get_role(RoleName="sagewizard-tagged-us-east-1")["Role"]["Tags"])
+    where = sagemaker.describe_model(ModelName="tagged")["PrimaryContainer"]["ModelDataUrl"]
+    bucket, _, key = where.removeprefix("s3://").partition("/")
+    tags.append(get("s3").get_object_tagging(Bucket=bucket, Key=key)["TagSet"])
+    for found in tags:
+        assert {"Key": "sagewizard:deployment", "Value": identifier} in found
+    assert str(stand.folder) not in str(tags)
+    stand.remove(identifier)
+
+
+def test_a_container_that_cannot_load_fails_with_its_own_words_and_nothing_is_left(stand: Stand) -> None:
+    with pytest.raises(DeploymentFailedError) as failed:
+        stand.deploy(stand.plan("broken", code=BROKEN))
+    assert "upside down" in failed.value.message
+    last = stand.events[-1]
+    assert (last.stage, last.kind, last.cause) == ("endpoint", "failed", failed.value.message)
+    assert last.fix
+    assert "rollback" in _stages(stand.events, "finished")
+    assert any("upside down" in event.message for event in stand.events if event.kind == "log")
+    assert stand.left_of("broken") == []
+
+
+def test_without_rollback_what_was_made_stays_and_is_said(stand: Stand) -> None:
+    with pytest.raises(DeploymentFailedError) as failed:
+        stand.deploy(stand.plan("kept", code=BROKEN), rollback=False)
+    assert "Still there" in failed.value.fix
+    found = find_deployment(stand.account.ledgers, "kept", "us-east-1")
+    assert found is not None
+    assert found.status == "failed"
+    assert "endpoint kept" in stand.left_of("kept")
+    stand.remove(found.id)
+    assert stand.left_of("kept") == []
+
+
+@pytest.mark.parametrize("stage", ["package", "upload", "role", "model", "endpoint_config", "endpoint"])
+def test_stopping_at_any_stage_leaves_nothing(stand: Stand, stage: Stage) -> None:
+    name = f"stopped-{stage.replace('_', '-')}"
+    plan, cancel = stand.plan(name, code=ECHO), CancelToken()
+
+    def emit(event: Event) -> None:
+        stand.events.append(event)
+        if event.stage == stage and event.kind == "started":
+            cancel.cancel()
+
+    with pytest.raises(CancelledByUser):
+        deploy(plan, stand.account, stand.hub, emit=emit, cancel=cancel)
+    assert stand.events[-1].kind == "failed"
+    assert stand.left_of(name) == []
+    assert find_deployment(stand.account.ledgers, name, "us-east-1") is None
+
+
+def test_an_endpoint_still_being_created_is_waited_out_and_removed(stand: Stand) -> None:
+    plan, cancel = stand.plan("slow", code=SLOW), CancelToken()
+
+    def emit(event: Event) -> None:
+        stand.events.append(event)
+        if event.kind == "log" and "still loading" in event.message:
+            cancel.cancel()
+
+    with pytest.raises(CancelledByUser):
+        deploy(plan, stand.account, stand.hub, emit=emit, cancel=cancel)
+    assert any("waiting until it has settled" in event.message for event in stand.events if event.stage == "rollback")
+    assert stand.left_of("slow") == []
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from core.account import open_account
+from core.cancellation import CancelToken
+from core.deployments.plan_file import read_plan
+from core.deployments.runner import deploy
+from core.models.hub import HubClient
+
+plan, stage = read_plan(Path(sys.argv[1])), sys.argv[2]
+
+def emit(event):
+    if event.stage == stage and event.kind == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+deploy(plan, open_account(sandbox=True), HubClient(), emit=emit, cancel=CancelToken())
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [
+        ("package", "progress"),
+        ("upload", "finished"),
+        ("role", "finished"),
+        ("model", "finished"),
+        ("endpoint_config", "finished"),
+        ("endpoint", "progress"),
+        ("ready", "started"),
+    ],
+)
+def test_what_a_killed_run_left_is_on_record_and_can_be_removed(stand: Stand, stage: Stage, kind: str) -> None:
+    name = f"killed-{stage.replace('_', '-')}"
+    path = stand.folder / "plan.json"
+    path.write_text(plan_to_json(stand.plan(name)))
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(path), stage, kind],
+        check=False,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = stand.left_of(name)
+    found = find_deployment(stand.account.ledgers, name, "us-east-1")
+    if stage == "package":
+        assert (left, found) == ([], None)
+        return
+    assert found is not None
+    assert found.status == ("ready" if stage == "ready" else "interrupted")
+    recorded = {resource.kind for resource in found.existing}
+    assert len(left) == len(recorded - {"bucket"})
+    stand.remove(found.id)
+    assert stand.left_of(name) == []
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_made(stand: Stand) -> None:
+    first = stand.plan("taken")
+    identifier = stand.deploy(first)
+    with pytest.raises(RefusedError, match="already an endpoint"):
+        stand.deploy(first)
+    stand.remove(identifier)
+
+
+def test_a_model_of_somebody_else_with_the_same_name_is_never_touched(stand: Stand) -> None:
+    """Made between the check and the run's own request, the most awkward moment."""
+    plan = stand.plan("foreign")
+    sagemaker = stand.account.clients.get("sagemaker")
+
+    def emit(event: Event) -> None:
+        stand.events.append(event)
+        if event.stage == "role" and event.kind == "finished":
+            sagemaker.create_model(
+                ModelName="foreign",
+                PrimaryContainer={"Image": plan.container.image},
+                ExecutionRoleArn=event.message.removeprefix("Created "),
+            )
+
+    with pytest.raises(RefusedError, match="already a model"):
+        deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken())
+    assert stand.left_of("foreign") == ["model foreign"]
+    sagemaker.delete_model(ModelName="foreign")
+
+
+def test_a_file_that_changed_since_the_plan_is_refused(stand: Stand) -> None:
+    plan = stand.plan("changed")
+    with (stand.folder / "model" / "tokenizer.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(RefusedError, match=r"tokenizer\.json"):
+        stand.deploy(plan)
+    assert stand.left_of("changed") == []
+
+
+def test_a_template_that_changed_since_the_plan_is_refused(stand: Stand) -> None:
+    plan = stand.plan("edited")
+    (stand.folder / "template-edited" / "inference.py").write_text(ECHO + "\n")
+    with pytest.raises(RefusedError, match="has changed"):
+        stand.deploy(plan)
+
+
+def test_a_role_that_sagemaker_may_not_assume_is_refused_before_anything_is_made(stand: Stand) -> None:
+    stand.account.clients.get("iam").create_role(
+        RoleName="for-lambda",
+        AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
+        '"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}',
+    )
+    plan = stand.plan("unassumable", role="for-lambda")
+    with pytest.raises(RefusedError, match="trust policy"):
+        stand.deploy(plan)
+    assert stand.left_of("unassumable") == []
+    stand.account.clients.get("iam").delete_role(RoleName="for-lambda")
+
+
+def test_a_type_without_quota_is_refused(stand: Stand) -> None:
+    with pytest.raises(RefusedError, match="may run 0 of"):
+        stand.plan("no-quota", instance_type="ml.p4d.24xlarge")
+
+
+def test_not_waiting_leaves_the_rest_to_aws(stand: Stand) -> None:
+    identifier = stand.deploy(stand.plan("unwatched"), wait=False)
+    assert stand.events[-1].stage == "endpoint"
+    stand.account.clients.get("sagemaker").get_waiter("endpoint_in_service").wait(
+        EndpointName="unwatched", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    stand.remove(identifier)
+    assert stand.left_of("unwatched") == []
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(stand: Stand) -> None:
+    plans = [stand.plan("twin-a"), stand.plan("twin-b")]
+    identifiers: list[str] = []
+    threads = [threading.Thread(target=lambda plan=plan: identifiers.append(stand.deploy(plan))) for plan in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(identifiers) == 2
+    for identifier in identifiers:
+        stand.remove(identifier)
+    assert stand.left_of("twin") == []
+
+
+def test_the_wrong_region_is_refused(stand: Stand) -> None:
+    plan = replace(stand.plan("elsewhere"), region="eu-west-1")
+    with pytest.raises(RefusedError, match="eu-west-1"):
+        stand.deploy(plan)
