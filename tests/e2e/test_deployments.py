@@ -6,6 +6,7 @@ import sys
 import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ class Stand:
     hub: HubClient = field(default_factory=HubClient)
     events: list[Event] = field(default_factory=list)
 
-    def plan(self, name: str, *, code: str = ECHO, **choices: str) -> Plan:
+    def plan(self, name: str, *, code: str = ECHO, **choices: Any) -> Plan:
         model = self.folder / "model"
         if not model.exists():
             write_model(model)
@@ -182,6 +183,7 @@ def test_an_endpoint_still_being_created_is_waited_out_and_removed(stand: Stand)
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from core.account import open_account
 from core.cancellation import CancelToken
 from core.deployments.plan_file import read_plan
