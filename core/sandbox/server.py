@@ -115,6 +115,7 @@ class Services:
 
     def close(self) -> None:
         """End every container; requests must still be answered meanwhile."""
+        self._runtime.close()
         self._supervisor.close()
 
     def _hosting(self, environ: dict[str, Any], start_response: Any, region: str) -> Iterable[bytes]:

@@ -61,6 +61,7 @@ class Container:
         self._process: subprocess.Popen[bytes] | None = None
         self._pump: threading.Thread | None = None
         self._lock = threading.Condition()
+        self._ending = threading.Lock()
         self._serving = 0
         self._closed = False
         self.port = 0
@@ -78,7 +79,7 @@ class Container:
         with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, self._lock:
             if self._closed:
                 raise ContainerEndedError
-            self._process = subprocess.Popen(
+            self._process = process = subprocess.Popen(
                 # -P: the working folder holds the model, whose files must not be found by `import`
                 [
                     *(sys.executable, "-P", "-m", self._module),
@@ -95,9 +96,9 @@ class Container:
                 bufsize=0,
             )
             self.port = listener.getsockname()[1]
-        assert self._process.stdout is not None  # noqa: S101 - asked for above
-        output = os.dup(self._process.stdout.fileno())
-        self._process.stdout.close()
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        output = os.dup(process.stdout.fileno())
+        process.stdout.close()
         self._pump = threading.Thread(target=pump, args=(output, self._write_log), name="container-output", daemon=True)
         self._pump.start()
 
@@ -132,12 +133,13 @@ class Container:
     @property
     def alive(self) -> bool:
         """Whether the child runs."""
-        return self._process is not None and self._process.poll() is None
+        process = self._process
+        return process is not None and process.poll() is None
 
-    def wait_ended(self) -> int:
-        """Return the child's exit status once it has ended (negative: the signal that ended it)."""
-        assert self._process is not None  # noqa: S101 - called after `start`
-        return self._process.wait()
+    def wait_ended(self) -> int | None:
+        """Return the child's exit status once it has ended (negative: the signal that did it); `None` without child."""
+        process = self._process
+        return process.wait() if process else None
 
     @property
     def closed(self) -> bool:
@@ -178,9 +180,12 @@ class Container:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _end(self, grace: float) -> None:
-        process = self._process
-        if process is None:
-            return
+        with self._ending:  # whoever comes second waits, and finds the child gone: its number may be another's by then
+            if self._process is not None:
+                self._end_process(self._process, grace)
+                self._process = None
+
+    def _end_process(self, process: "subprocess.Popen[bytes]", grace: float) -> None:
         if process.poll() is None:
             _signal_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):

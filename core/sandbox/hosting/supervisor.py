@@ -207,8 +207,11 @@ class Supervisor:
             threading.Thread(target=self._watch, args=(live, variant), name="container-watch", daemon=True).start()
         self._settle(live, None)
         for variant in old:
-            variant.container.drain(_DRAIN_SECONDS)
-            self._end(live, variant.container)
+            threading.Thread(target=self._retire, args=(live, variant.container), name="drain", daemon=True).start()
+
+    def _retire(self, live: _LiveEndpoint, container: Container) -> None:
+        container.drain(_DRAIN_SECONDS)
+        self._end(live, container)
 
     def _settle(self, live: _LiveEndpoint, failure: str | None) -> None:
         """End a change: in service with what runs, or failed with nothing that does."""
@@ -325,7 +328,7 @@ class Supervisor:
             if time.monotonic() - ready_at > _PROVEN_SECONDS:
                 failures = 0
             if failures >= _RESTARTS:
-                logger.warning("A container of endpoint %s ended again (%d): given up", live.record.name, status)
+                logger.warning("A container of endpoint %s ended again (%s): given up", live.record.name, status)
                 return
             if failures and live.stop.wait(_RESTART_PAUSE * 2**failures):
                 return
