@@ -1,0 +1,183 @@
+"""Buckets and objects, against the sandbox's S3."""
+
+import os
+import threading
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from core.account import Account
+from core.aws import buckets, objects
+from core.aws.clients import Clients, StaticCredentials
+from core.aws.tags import DEPLOYMENT, resource_tags
+from core.cancellation import CancelToken
+from core.errors import CancelledByUser, NotFoundError, RefusedError
+from core.sandbox.daemon import RunningSandbox
+
+TAGS = resource_tags(deployment_id="d-1", model="/home/me/my model", dialect="inputs", engine="huggingface")
+
+
+def account_in(running: RunningSandbox, ledgers: Path, region: str = "us-east-1") -> Account:
+    clients = Clients(
+        region=region,
+        endpoint_url=running.url,
+        credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
+    )
+    return Account(clients, label="sandbox", ledgers=ledgers, sandbox=True)
+
+
+@pytest.fixture
+def account(sandbox: RunningSandbox, tmp_path: Path) -> Account:
+    return account_in(sandbox, tmp_path)
+
+
+@pytest.fixture
+def account_id(account: Account) -> str:
+    return account.identity().account_id
+
+
+@pytest.fixture
+def bucket(account: Account, account_id: str) -> str:
+    name = f"bucket-{uuid4().hex[:12]}"
+    buckets.ensure_bucket(account.clients, name, account_id, TAGS)
+    return name
+
+
+def test_the_default_bucket_is_the_one_of_the_sagemaker_sdk(account_id: str) -> None:
+    assert buckets.default_bucket_name("us-east-1", account_id) == f"sagemaker-us-east-1-{account_id}"
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_an_absent_bucket_is_made_closed_encrypted_and_ours(
+    sandbox: RunningSandbox, tmp_path: Path, region: str
+) -> None:
+    account = account_in(sandbox, tmp_path, region)
+    account_id, name = account.identity().account_id, f"bucket-{uuid4().hex[:12]}"
+    s3 = account.clients.get("s3")
+    there_before: list[bool] = []
+
+    def before_create() -> None:
+        there_before.append(buckets.bucket_exists(account.clients, name, account_id))
+
+    made = [
+        buckets.ensure_bucket(account.clients, name, account_id, TAGS, before_create=before_create) for _ in range(2)
+    ]
+    assert (made, there_before) == ([True, False], [False])
+    blocked = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    assert blocked == dict.fromkeys(
+        ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+    )
+    rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    rule = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"][0]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert buckets.bucket_tags(account.clients, name, account_id) == TAGS
+
+
+def test_a_bucket_of_another_region_is_refused(
+    sandbox: RunningSandbox, account: Account, account_id: str, tmp_path: Path
+) -> None:
+    name = f"bucket-{uuid4().hex[:12]}"
+    buckets.ensure_bucket(account_in(sandbox, tmp_path, "eu-west-1").clients, name, account_id, TAGS)
+    with pytest.raises(RefusedError, match="is in eu-west-1") as caught:
+        buckets.ensure_bucket(account.clients, name, account_id, TAGS)
+    assert "--region eu-west-1" in caught.value.fix
+
+
+def test_a_bucket_that_must_exist_is_asked_for(account: Account, account_id: str, bucket: str) -> None:
+    buckets.require_bucket(account.clients, bucket, account_id)
+    with pytest.raises(NotFoundError):
+        buckets.require_bucket(account.clients, f"absent-{uuid4().hex}", account_id)
+
+
+def test_only_an_empty_bucket_is_deleted(account: Account, account_id: str, bucket: str) -> None:
+    account.clients.get("s3").put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert not buckets.delete_bucket_if_empty(account.clients, bucket, account_id)
+    objects.delete_object(account.clients, bucket, "k", account_id)
+    assert buckets.delete_bucket_if_empty(account.clients, bucket, account_id)
+    assert buckets.delete_bucket_if_empty(account.clients, bucket, account_id)
+    assert not buckets.bucket_exists(account.clients, bucket, account_id)
+    assert buckets.bucket_tags(account.clients, bucket, account_id) == {}
+
+
+@pytest.mark.parametrize("size", [0, 1, 40 * 2**20 + 1])
+def test_an_upload_arrives_whole_with_its_progress(
+    account: Account, account_id: str, bucket: str, tmp_path: Path, size: int
+) -> None:
+    content = os.urandom(size)
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(content)
+    told: list[tuple[int, int]] = []
+    stored = objects.upload_file(
+        account.clients,
+        path,
+        bucket,
+        "a/model.tar.gz",
+        account_id=account_id,
+        tags=TAGS,
+        sha256="ab" * 32,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert stored == objects.find_object(account.clients, bucket, "a/model.tar.gz", account_id)
+    assert (stored.bytes, stored.sha256) == (size, "ab" * 32)
+    found = account.clients.get("s3").get_object(Bucket=bucket, Key="a/model.tar.gz")
+    assert found["Body"].read() == content
+    assert objects.object_tags(account.clients, bucket, "a/model.tar.gz", account_id) == TAGS
+    assert told[-1] == (size, size)
+    assert all(0 <= done <= total == size for done, total in told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_a_stopped_upload_leaves_nothing(account: Account, account_id: str, bucket: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(bytes(96 * 2**20))
+    cancel = CancelToken()
+    s3 = account.clients.get("s3")
+    begun = threading.Event()
+
+    def stop_in_the_middle(**_: object) -> None:
+        begun.set()
+        cancel.cancel()
+
+    s3.meta.events.register("before-send.s3.UploadPart", stop_in_the_middle)
+    try:
+        with pytest.raises(CancelledByUser):
+            objects.upload_file(account.clients, path, bucket, "k", account_id=account_id, tags=TAGS, cancel=cancel)
+    finally:
+        s3.meta.events.unregister("before-send.s3.UploadPart", stop_in_the_middle)
+    assert begun.is_set()
+    assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+    assert not objects.object_exists(account.clients, bucket, "k", account_id)
+
+
+def test_an_upload_of_what_is_not_there_says_so(account: Account, account_id: str, bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"no-such\.gz"):
+        objects.upload_file(account.clients, tmp_path / "no-such.gz", bucket, "k", account_id=account_id, tags=TAGS)
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    with pytest.raises(NotFoundError, match="bucket"):
+        objects.upload_file(account.clients, path, "no-such-bucket-at-all", "k", account_id=account_id, tags=TAGS)
+
+
+def test_a_prefix_is_deleted_with_the_uploads_to_it_and_nothing_else(
+    account: Account, account_id: str, bucket: str
+) -> None:
+    s3 = account.clients.get("s3")
+    for key in ("a/1", "a/2", "ab", "b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    s3.create_multipart_upload(Bucket=bucket, Key="a/3")
+    s3.create_multipart_upload(Bucket=bucket, Key="c")
+    assert objects.delete_prefix(account.clients, bucket, "a/", account_id) == 2
+    assert objects.list_keys(account.clients, bucket, "", account_id) == ("ab", "b")
+    assert [upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["c"]
+    assert objects.delete_prefix(account.clients, bucket, "a/", account_id) == 0
+    for prefix in ("", "/"):
+        with pytest.raises(ValueError, match="whole bucket"):
+            objects.delete_prefix(account.clients, bucket, prefix, account_id)
+
+
+def test_what_is_absent_has_no_tags_and_can_be_deleted(account: Account, account_id: str, bucket: str) -> None:
+    assert DEPLOYMENT not in objects.object_tags(account.clients, bucket, "absent", account_id)
+    objects.delete_object(account.clients, bucket, "absent", account_id)
+    assert objects.list_keys(account.clients, "no-such-bucket-at-all", "x", account_id) == ()
