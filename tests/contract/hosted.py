@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -102,9 +103,8 @@ def host(account: Account, folder: Path, *, tagged: bool = True, bucket: str | N
     return made
 
 
-def add_endpoint(account: Account, name: str, *, model: str, tags: dict[str, str] | object, wait: bool = True) -> None:
+def add_endpoint(account: Account, name: str, *, model: str, tags: Mapping[str, str]) -> None:
     """Make a config and an endpoint of a name for a model that exists."""
-    given = dict(tags) if isinstance(tags, dict) else {}
     hosting.create_endpoint_config(
         account.clients,
         name,
@@ -114,11 +114,11 @@ def add_endpoint(account: Account, name: str, *, model: str, tags: dict[str, str
         variant="AllTraffic",
         startup_timeout_seconds=60,
         download_timeout_seconds=60,
-        tags=given,
+        tags=tags,
     )
-    hosting.create_endpoint(account.clients, name, config_name=name, tags=given)
+    hosting.create_endpoint(account.clients, name, config_name=name, tags=tags)
     until = time.monotonic() + 60
-    while wait and (found := hosting.describe_endpoint(account.clients, name)).status != "InService":
+    while (found := hosting.describe_endpoint(account.clients, name)).status != "InService":
         assert found.status == "Creating", found
         assert time.monotonic() < until, found
         time.sleep(0.05)

@@ -51,7 +51,7 @@ def test_of_an_endpoint_of_somebody_else_only_itself_goes(account: Account, tmp_
 
 def test_what_another_endpoint_uses_stays(account: Account, tmp_path: Path) -> None:
     made = host(account, tmp_path)
-    tags = dict(hosting.resource_tags(account.clients, hosting.describe_model(account.clients, made.name).arn))
+    tags = hosting.resource_tags(account.clients, hosting.describe_model(account.clients, made.name).arn)
     other = f"{made.name}-2"
     add_endpoint(account, other, model=made.name, tags=tags)
     removal.delete_endpoint(account, made.name, emit=lambda _: None)
