@@ -15,13 +15,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 from core.artifacts.staging import staged
-from core.artifacts.tree import Member, PacedProgress, PackedFile, Progress
+from core.artifacts.tree import Member, PacedProgress, Progress
 from core.cancellation import CancelToken
 from core.errors import UsageError
+
+__all__ = ["Packed", "PackedFile", "Progress", "write_archive"]
 
 _LEVEL = 1  # weights hardly compress at any level; this one keeps up with a disk
 _BLOCK = 2**20  # each block is compressed by itself, so its borders are part of what makes the bytes the same
 _MOST_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PackedFile:
+    """One file as it was packed; `name` is its path in the artifact."""
+
+    name: str
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

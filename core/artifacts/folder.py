@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.artifacts.archive import Packed
+from core.artifacts.archive import Packed, PackedFile
 from core.artifacts.staging import staged
-from core.artifacts.tree import Member, PacedProgress, PackedFile, Progress
+from core.artifacts.tree import Member, PacedProgress, Progress
 from core.cancellation import CancelToken
 from core.errors import SagewizardError, UsageError
 

@@ -60,14 +60,6 @@ class Member:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class PackedFile:
-    """One file as it was packed; `name` is its path in the artifact."""
-
-    name: str
-    bytes: int
-
-
 def what_goes_in(files: Iterable[ModelFile]) -> tuple[tuple[ModelFile, ...], tuple[LeftOut, ...]]:
     """Return which of a model's `files` belong in its artifact, and which do not and why.
 

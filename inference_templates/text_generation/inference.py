@@ -39,7 +39,7 @@ except ImportError:
 
 
 DEFAULT_NEW_TOKENS = 256
-"""How much is generated when the request does not say."""
+"""How much is generated when neither the request nor the model's own generation settings say."""
 MAX_SECONDS = 50.0
 """SageMaker ends a request after 60 seconds: better the beginning of an answer than none."""
 MAX_BATCH = 64
@@ -84,9 +84,9 @@ class Options:
     return_full_text: bool | None = None
 
     @property
-    def new_tokens(self) -> int:
+    def new_tokens(self) -> int | None:
         """The most tokens to generate, by whichever name it was given."""
-        return self.max_new_tokens or self.max_completion_tokens or self.max_tokens or DEFAULT_NEW_TOKENS
+        return self.max_new_tokens or self.max_completion_tokens or self.max_tokens
 
     @property
     def samples(self) -> bool:
@@ -389,7 +389,7 @@ def _complete(served: Served, prompts: Sequence[str], options: Options, *, marke
     longest = max(len(ids) for ids in prompt_ids)
     if min(len(ids) for ids in prompt_ids) == 0:
         raise BadRequestError("The prompt holds nothing that the model's tokenizer knows.")
-    wanted = options.new_tokens
+    wanted = options.new_tokens or model.generation_config.max_new_tokens or DEFAULT_NEW_TOKENS
     if served.positions is not None:
         # Beyond its positions a model raises an IndexError (GPT-Neo, GPT-2) or answers noise.
         if longest >= served.positions:

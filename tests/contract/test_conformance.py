@@ -15,21 +15,15 @@ import pytest
 from core.artifacts.archive import write_archive
 from core.artifacts.tree import artifact_tree
 from core.cancellation import CancelToken
-from core.models.facts import ModelFile
-from core.models.reference import SampleReference
-from core.serving.templates import find_template
+from core.models.hub import HubClient
+from core.models.inspection import inspect_model
+from core.models.reference import FolderReference, SampleReference
+from core.models.sources import open_source
+from core.models.weight_set import select_weight_set
+from core.serving.templates import find_template, template_for
 
 HERE = Path(__file__).parent
 TOOLKITS = ["hf", "sm"]
-
-
-class FolderSource:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
-        cancel.check()
-        yield (self.folder / file.path).read_bytes()
 
 
 @dataclass(frozen=True)
@@ -74,14 +68,12 @@ class Server:
 
 
 def packed(model: Path, to: Path) -> Path:
-    """Pack the folder `model` with our own code, unpack it with Python's data filter, and return the folder."""
-    files = [
-        ModelFile(str(path.relative_to(model)), path.stat().st_size)
-        for path in sorted(model.rglob("*"))
-        if path.is_file()
-    ]
-    tree = artifact_tree(files, FolderSource(model), find_template("text_generation"))
-    archive = write_archive(tree, to / "model.tar.gz", progress=lambda *_: None, cancel=CancelToken())
+    """Pack the folder `model` as `sagewizard package` does; return where Python's data filter unpacked it."""
+    hub, cancel, reference = HubClient(), CancelToken(), FolderReference(model)
+    facts = inspect_model(reference, hub, cancel)
+    source = open_source(reference, facts.revision, hub)
+    tree = artifact_tree(select_weight_set(facts).files, source, template_for(facts.task, facts.library))
+    archive = write_archive(tree, to / "model.tar.gz", progress=lambda *_: None, cancel=cancel)
     with tarfile.open(archive.path) as opened:
         opened.extractall(to / "artifact", filter="data")
     return to / "artifact"
@@ -159,11 +151,12 @@ def test_messages_without_a_chat_template_are_refused_with_what_to_send(served: 
 
 @pytest.mark.parametrize("toolkit", TOOLKITS)
 def test_the_bundled_sample_is_served(toolkit: str, tmp_path: Path) -> None:
-    sample = SampleReference().path
-    if not (sample / "config.json").exists():
-        pytest.skip("the sample model is not there yet")
-    server = Server(toolkit, packed(sample, tmp_path), tmp_path / "log")
+    server = Server(toolkit, packed(SampleReference().path, tmp_path), tmp_path / "log")
     answer = server.ask(find_template("text_generation").sample_request)
+    question = "What is an endpoint?"
+    chat = server.ask({"messages": [{"role": "user", "content": question}]})
     server.close()
     assert (answer.status, answer.content_type) == (200, "application/json")
     assert answer.value[0]["generated_text"].startswith("Once upon a time")
+    assert "An endpoint is" in chat.value["choices"][0]["message"]["content"]
+    assert chat.value["choices"][0]["finish_reason"] == "stop"

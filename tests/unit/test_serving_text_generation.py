@@ -160,6 +160,14 @@ def test_the_answer_is_clamped_to_the_models_positions(ask: Ask) -> None:
     assert answer["choices"][0]["finish_reason"] == "length"
 
 
+def test_the_models_own_length_holds_where_the_request_says_none(
+    ask: Ask, served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served["chat"].model.generation_config, "max_new_tokens", 5)
+    assert ask({"messages": HI})["usage"]["completion_tokens"] == 5
+    assert ask({"messages": HI, "max_tokens": 7})["usage"]["completion_tokens"] == 7
+
+
 def test_a_prompt_that_fills_the_model_is_refused_with_numbers(ask: Ask, inference: ModuleType) -> None:
     assert generate(ask, "x" * 63)
     with pytest.raises(inference.BadRequestError, match=r"The prompt has 64 tokens, and the model holds 64 with"):
