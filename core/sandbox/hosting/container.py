@@ -214,7 +214,6 @@ def child_environment(model: Mapping[str, str], home: Path) -> dict[str, str]:
         "HOME": str(home),
         "TMPDIR": str(temporary),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",  # nothing is written beside the model
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     environment |= model
