@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+from typing import IO
 
 from core.errors import SagewizardError
 
@@ -17,25 +18,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m core.sandbox")
     parser.add_argument("--port", type=int, help="the port to listen on; without it the last one, or any")
     port = parser.parse_args().port
+    starter = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # standard error is the log: what a library may print goes there, not to the starter
     if os.fork():
         os._exit(0)  # the starter waits for this one; the server belongs to nobody
     from core.sandbox.server import serve
 
     try:
-        serve(port, on_ready=_say_ready)
+        serve(port, on_ready=lambda: _say(starter, {"ready": True}))
     except SagewizardError as error:
-        _say({"error": error.message, "fix": error.fix})
+        _say(starter, {"error": error.message, "fix": error.fix})
         sys.exit(1)
 
 
-def _say_ready() -> None:
-    _say({"ready": True})
-    os.dup2(2, 1)  # standard error is the log; this also tells the starter that no more comes
-
-
-def _say(what: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+def _say(starter: IO[str], what: dict[str, object]) -> None:
+    """Tell the starter the one thing it waits for."""
+    starter.write(json.dumps(what) + "\n")
+    starter.close()
 
 
 if __name__ == "__main__":

@@ -40,15 +40,15 @@ class Front:
         if scope is None:
             message = "The request is not signed; the sandbox answers signed requests only."
             return error_for(environ, "s3", "AccessDenied", message, status=403).send(start_response)
-        if not self._knows_key(scope.access_key_id):
-            code = "InvalidAccessKeyId" if scope.service == "s3" else _unknown_key(environ)
-            message = "The security token included in the request is invalid."
-            return error_for(environ, scope.service, code, message, status=403).send(start_response)
-        service = self._services.get(scope.service)
-        if service is None:
-            message = f"The sandbox has no {scope.service}: it plays {', '.join(sorted(self._services))} only."
-            return error_for(environ, scope.service, "ServiceNotInSandbox", message).send(start_response)
         try:
+            if not self._knows_key(scope.access_key_id):
+                code = "InvalidAccessKeyId" if scope.service == "s3" else _unknown_key(environ)
+                message = "The security token included in the request is invalid."
+                return error_for(environ, scope.service, code, message, status=403).send(start_response)
+            service = self._services.get(scope.service)
+            if service is None:
+                message = f"The sandbox has no {scope.service}: it plays {', '.join(sorted(self._services))} only."
+                return error_for(environ, scope.service, "ServiceNotInSandbox", message).send(start_response)
             return service(environ, start_response, scope.region)
         except Exception:  # noqa: BLE001 - a fault of one request must not end the account
             _log.exception("%s %s failed", environ.get("REQUEST_METHOD"), quote(str(environ.get("PATH_INFO"))))

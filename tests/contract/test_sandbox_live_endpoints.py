@@ -1,0 +1,160 @@
+"""Endpoints whose containers really run, driven by the API alone."""
+
+import io
+import json
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.sandbox import daemon, processes
+from core.sandbox.daemon import RunningSandbox
+from tests.conftest import processes_that_mention
+from tests.contract.sandbox_account import ARN, IMAGE, Aws, refused, until
+
+HANDLER = """
+import json
+
+
+def model_fn(model_dir):
+    return {said!r}
+
+
+def input_fn(data, content_type):
+    return json.loads(data)
+
+
+def predict_fn(data, model):
+    return {{"said": model, "heard": data}}
+
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction)
+"""
+
+
+def archive(said: str) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        code = HANDLER.format(said=said).encode()
+        member = tarfile.TarInfo("code/inference.py")
+        member.size = len(code)
+        tar.addfile(member, io.BytesIO(code))
+    return file.getvalue()
+
+
+def model_that_says(aws: Aws, said: str) -> str:
+    bucket = aws.bucket()
+    aws.s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=archive(said))
+    name = aws.name("model")
+    aws.sagemaker.create_model(
+        ModelName=name,
+        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/model.tar.gz"},
+        ExecutionRoleArn=aws.role(
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+        ),
+    )
+    return name
+
+
+def ask(aws: Aws, endpoint: str, **more: Any) -> Any:
+    answer = aws.sagemaker_runtime.invoke_endpoint(
+        EndpointName=endpoint, Body=json.dumps("hello"), ContentType="application/json", **more
+    )
+    return json.loads(answer["Body"].read())
+
+
+@pytest.fixture
+def aws(sandbox: RunningSandbox) -> Aws:
+    return Aws(sandbox)
+
+
+@pytest.fixture
+def endpoint(aws: Aws) -> Iterator[str]:
+    name = aws.name("Endpoint")
+    config = aws.config(aws.variant(model_that_says(aws, "first"), InstanceType="ml.c5.large", InitialInstanceCount=1))
+    tags = [{"Key": "owner", "Value": "test"}]
+    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tags)
+    yield name
+    aws.settled(name)
+    aws.sagemaker.delete_endpoint(EndpointName=name)
+    aws.sagemaker.get_waiter("endpoint_deleted").wait(
+        EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+    )
+
+
+def test_the_life_of_an_endpoint(aws: Aws, endpoint: str) -> None:
+    arn = f"{ARN}:endpoint/{endpoint.lower()}"
+    found = aws.sagemaker.describe_endpoint(EndpointName=endpoint)
+    if found["EndpointStatus"] == "Creating":
+        assert "ProductionVariants" not in found
+        expected = ("ValidationException", f'Cannot update in-progress endpoint "{arn}".')
+        assert refused(aws.sagemaker.delete_endpoint, EndpointName=endpoint) == expected
+    aws.sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName=endpoint, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+    )
+    (variant,) = aws.sagemaker.describe_endpoint(EndpointName=endpoint)["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["DesiredInstanceCount"], variant["CurrentWeight"]) == (1, 1, 1.0)
+    assert variant["DeployedImages"][0]["SpecifiedImage"] == IMAGE
+    assert ask(aws, endpoint) == {"said": "first", "heard": "hello"}
+    assert aws.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "owner", "Value": "test"}]
+
+    # More instances, as many as the quota has; the new variants of an update count by what they need beyond the old.
+    wanted = {"VariantName": "AllTraffic", "DesiredInstanceCount": 2, "DesiredWeight": 0.5}
+    aws.sagemaker.update_endpoint_weights_and_capacities(EndpointName=endpoint, DesiredWeightsAndCapacities=[wanted])
+    (variant,) = aws.settled(endpoint)["ProductionVariants"]
+    assert (variant["CurrentInstanceCount"], variant["DesiredWeight"]) == (2, 0.5)
+    code, message = refused(
+        aws.sagemaker.update_endpoint_weights_and_capacities,
+        EndpointName=endpoint,
+        DesiredWeightsAndCapacities=[{**wanted, "DesiredInstanceCount": 3}],
+    )
+    assert code == "ResourceLimitExceeded"
+    assert "is 2 Instances, with current utilization of 2 Instances and a request delta of 1 Instances" in message
+
+    second = aws.config(aws.variant(model_that_says(aws, "second"), InstanceType="ml.c5.large"))
+    aws.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=second, RetainAllVariantProperties=True)
+    found = aws.settled(endpoint)
+    assert found["EndpointConfigName"] == second
+    assert found["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert ask(aws, endpoint)["said"] == "second"
+
+    # A model that goes leaves the endpoint be.
+    config = aws.sagemaker.describe_endpoint_config(EndpointConfigName=second)
+    aws.sagemaker.delete_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    aws.sagemaker.delete_endpoint_config(EndpointConfigName=second)
+    assert ask(aws, endpoint)["said"] == "second"
+
+
+def test_when_the_sandbox_is_killed_no_container_is_left(isolated_home: Path) -> None:
+    running = daemon.start()
+    try:
+        aws = Aws(running)
+        name = aws.name("endpoint")
+        aws.sagemaker.create_endpoint(
+            EndpointName=name, EndpointConfigName=aws.config(aws.variant(model_that_says(aws, "x")))
+        )
+        assert aws.settled(name)["EndpointStatus"] == "InService"
+        assert len(processes_that_mention(isolated_home)) > 1
+        os.kill(running.pid, signal.SIGKILL)
+        until(lambda: processes.identity(running.pid), lambda found: found != running.process)
+        until(lambda: processes_that_mention(isolated_home), lambda found: not found)
+    finally:
+        daemon.stop()
+
+
+def test_stopping_ends_containers_and_forgets_their_files(isolated_home: Path) -> None:
+    running = daemon.start()
+    aws = Aws(running)
+    name = aws.name("endpoint")
+    aws.sagemaker.create_endpoint(
+        EndpointName=name, EndpointConfigName=aws.config(aws.variant(model_that_says(aws, "x")))
+    )
+    aws.settled(name)
+    daemon.stop()
+    assert processes_that_mention(isolated_home) == []
+    assert list((isolated_home / "data/sandbox/work").iterdir()) == []
