@@ -17,7 +17,6 @@ be answered is refused with status 400 and a sentence that names the field and t
 """
 
 import json
-import math
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -319,7 +318,7 @@ def _flag(given: Any, path: str) -> bool:
 def _number(low: float, high: float, *, whole: bool = False, above: bool = False) -> Callable[[Any, str], Any]:
     def check(given: Any, path: str) -> Any:
         kind = isinstance(given, int if whole else int | float) and not isinstance(given, bool)
-        if not kind or not math.isfinite(given) or not low <= given <= high or (above and given == low):
+        if not kind or not low <= given <= high or (above and given == low):  # infinities and NaN are never within
             noun = "a whole number" if whole else "a number"
             raise BadRequestError(f"`{path}` must be {noun} {'above' if above else 'from'} {low} up to {high}.")
         return given

@@ -217,6 +217,7 @@ BAD = [
     ({"inputs": "a", "parameters": {"stop": 7}}, "`parameters.stop` must be a text or a list"),
     ('{"inputs": "a", "parameters": {"temperature": NaN}}', "NaN is no JSON"),
     ('{"inputs": "a", "parameters": {"temperature": 1e999}}', "`parameters.temperature` must be a number"),
+    ({"inputs": "a", "parameters": {"temperature": 10**400}}, "`parameters.temperature` must be a number"),
     ({"messages": []}, "`messages` must be a list of messages"),
     ({"messages": "hi"}, "`messages` must be a list of messages"),
     ({"messages": [{"role": "robot", "content": "a"}]}, r"`messages\[0\]` must be an object"),
