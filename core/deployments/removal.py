@@ -30,7 +30,7 @@ _WORDS: Final = {
 def remove_resources(
     ledger: Ledger, account: Account, *, emit: Emit, cancel: CancelToken, stage: Stage = "delete"
 ) -> tuple[Resource, ...]:
-    """Remove everything the ledger says may exist; what could not be removed does not keep the rest from going.
+    """Remove everything the ledger says may exist. What could not be removed, but for the endpoint, keeps nothing back.
 
     Returns:
         What is still there; empty when all is gone (or was kept on purpose).
@@ -51,6 +51,8 @@ def remove_resources(
                 raise
             except SagewizardError as error:
                 telling.warning(f"{error.message} {error.fix}".strip())
+                if resource.kind == "endpoint":
+                    break  # what it runs on must stay while it does
                 continue
             ledger.record(resource.kind, resource.name, state)
         left = ledger.deployment.existing
@@ -85,8 +87,10 @@ def _remove(
             # Also ends an upload that a kill cut off; the key is below a prefix of this endpoint's own.
             objects.delete_prefix(clients, bucket, key, account_id, cancel=cancel)
         case "bucket":
+            if not buckets.bucket_exists(clients, name, account_id):
+                return "deleted"
             tags = buckets.bucket_tags(clients, name, account_id)
-            if not _is_its(tags or None, ledger) or not buckets.delete_bucket_if_empty(clients, name, account_id):
+            if not _is_its(tags, ledger) or not buckets.delete_bucket_if_empty(clients, name, account_id):
                 return "kept"
     return "deleted"
 
