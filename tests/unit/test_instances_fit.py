@@ -1,0 +1,371 @@
+"""Fit: the arithmetic, what is recommended, and laws that must hold for every model and machine."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import UsageError
+from core.instances.catalog import Gpu, InstanceType, catalog, find_instance_type
+from core.instances.fit import Fit, FitTable
+from core.instances.fit_document import fit_document
+from core.instances.fit_table import fit, fit_table
+from core.instances.prices import Price, list_prices
+from core.instances.quotas import Quota
+from core.models.facts import ModelFacts, ModelFile, WeightSet
+from core.models.reference import HubReference
+
+GB = 10**9
+GIB = 2**30
+GPT_NEO_125M = {"num_layers": 12, "num_heads": 12, "hidden_size": 768, "max_position_embeddings": 2048}
+GPT_NEOX_20B = {
+    "num_hidden_layers": 44,
+    "num_attention_heads": 64,
+    "hidden_size": 6144,
+    "max_position_embeddings": 2048,
+}
+LLAMA_8B = {
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "hidden_size": 4096,
+    "max_position_embeddings": 131_072,
+}
+LLAMA_405B = {
+    "num_hidden_layers": 126,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 8,
+    "hidden_size": 16_384,
+    "max_position_embeddings": 131_072,
+}
+
+
+def model(config: dict[str, Any], size: int, dtype: str = "float16") -> tuple[ModelFacts, WeightSet]:
+    file = ModelFile("model.safetensors", size)
+    facts = ModelFacts(HubReference("acme/model"), "0" * 40, (file,), config=config, dtype=dtype)
+    return facts, WeightSet("safetensors", (file,), (), ())
+
+
+def table(
+    config: dict[str, Any],
+    size: int,
+    *,
+    dtype: str = "float16",
+    context: int | None = None,
+    concurrency: int = 1,
+    quotas: dict[str, Quota] | None = None,
+    names: tuple[str, ...] = (),
+) -> FitTable:
+    facts, weights = model(config, size, dtype)
+    return fit_table(
+        facts,
+        weights,
+        context=context,
+        concurrency=concurrency,
+        instances=[find_instance_type(name) for name in names] if names else catalog().values(),
+        prices=list_prices(),
+        quotas=quotas,
+    )
+
+
+def one(config: dict[str, Any], size: int, name: str, dtype: str = "float16", **asked: int | None) -> Fit:
+    facts, weights = model(config, size, dtype)
+    given_ = {"context": None, "concurrency": 1, **asked}
+    return fit(
+        facts, weights, find_instance_type(name), context=given_["context"], concurrency=given_["concurrency"] or 1
+    )
+
+
+def test_a_125m_model_is_recommended_a_small_cpu() -> None:
+    found = table(GPT_NEO_125M, 526 * 10**6, dtype="float32")
+    assert found.recommended == "ml.t2.medium"
+    assert found.smallest_change is None
+    assert found.context == 2048
+    row = next(row for row in found.rows if row.fit.instance.name == "ml.t2.medium")
+    # Twice the weights, a GiB of libraries and server, and 2,048 tokens of 73,728 bytes.
+    assert row.fit.host.required_bytes == 2 * 526 * 10**6 + GIB + 2048 * 73_728
+    assert row.fit.host.usable_bytes == int(3.5 * GIB)
+    assert row.fit.gpu is None
+    assert row.fit.max_context == 2048
+
+
+def test_gpt_neox_20b_is_recommended_four_gpus() -> None:
+    found = table(GPT_NEOX_20B, 41_300_000_000)
+    assert found.recommended is not None
+    instance = find_instance_type(found.recommended)
+    assert instance.gpu is not None
+    assert instance.gpu.count == 4
+    row = next(row for row in found.rows if row.fit.instance.name == found.recommended)
+    assert row.fit.tensor_parallel == 4
+    assert row.fit.max_context == 2048
+    assert row.price.usd_per_hour == min(
+        other.price.usd_per_hour
+        for other in found.rows
+        if other.fit.fits and other.fit.gpu and other.price.usd_per_hour is not None
+    )
+
+
+def test_gpt_neox_20b_does_not_fit_one_a10g() -> None:
+    found = one(GPT_NEOX_20B, 41_300_000_000, "ml.g5.4xlarge")
+    assert (found.fits, found.limited_by, found.max_context) == (False, "gpu", None)
+
+
+def test_an_8b_model_fits_one_a10g_with_a_long_context() -> None:
+    found = one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge")
+    assert found.fits
+    assert found.tensor_parallel == 1
+    # 0.92 · 22,888 MiB - 0.5 GiB - 16.06 GB - 1 GiB of workspace, in tokens of 131,072 bytes, in whole sixteens.
+    assert found.max_context == 33_632
+    assert one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge", context=33_632).fits
+    assert not one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge", context=33_640).fits
+
+
+def test_an_8b_model_needs_host_memory_to_load() -> None:
+    found = one(LLAMA_8B, 16_060_000_000, "ml.g5.xlarge")
+    assert found.limited_by == "host"
+
+
+def test_requests_at_the_same_time_share_the_cache() -> None:
+    alone = one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge", context=4096)
+    four = one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge", context=4096, concurrency=4)
+    assert alone.gpu is not None
+    assert four.gpu is not None
+    assert four.gpu.required_bytes - alone.gpu.required_bytes == 3 * 4096 * 131_072
+    assert four.max_context == 8400
+
+
+def test_405b_in_16_bits_does_not_fit_eight_80_gb_gpus() -> None:
+    found = one(LLAMA_405B, 811_700_000_000, "ml.p5.48xlarge")
+    assert (found.fits, found.limited_by) == (False, "gpu")
+
+
+def test_what_the_image_cannot_run_on_is_limited_by_the_engine() -> None:
+    assert one(GPT_NEO_125M, GB, "ml.inf2.xlarge").limited_by == "engine"
+    assert one(GPT_NEO_125M, GB, "ml.c7g.4xlarge").limited_by == "engine"
+
+
+def test_a_type_of_unknown_memory_does_not_fit() -> None:
+    found = one(GPT_NEO_125M, GB, "ml.p3.2xlarge")
+    assert (found.limited_by, found.host.usable_bytes) == ("host", 0)
+
+
+def test_the_disk_must_hold_archive_and_files() -> None:
+    found = one(GPT_NEO_125M, 16 * GB, "ml.r5.4xlarge")
+    assert found.limited_by == "disk"
+    assert found.disk.required_bytes == 33 * GB
+    assert found.disk.usable_bytes == 30 * GB
+
+
+def test_a_context_beyond_the_models_is_refused() -> None:
+    with pytest.raises(UsageError, match="2,048 tokens at most; a context of 4,096"):
+        table(GPT_NEO_125M, GB, context=4096)
+
+
+@pytest.mark.parametrize(("context", "concurrency"), [(0, 1), (-5, 1), (None, 0)])
+def test_senseless_numbers_are_refused(context: int | None, concurrency: int) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        table(GPT_NEO_125M, GB, context=context, concurrency=concurrency)
+
+
+def test_a_model_that_does_not_tell_its_cache_is_fitted_by_its_weights() -> None:
+    found = table({}, 100 * 10**6)
+    assert found.context is None
+    assert found.recommended == "ml.t2.medium"
+    assert found.rows[0].fit.max_context is None
+
+
+def test_rows_that_fit_come_first_then_the_cheaper_then_the_unpriced() -> None:
+    rows = table(LLAMA_8B, 16_060_000_000).rows
+    keys = [(not row.fit.fits, row.price.usd_per_hour is None, row.price.usd_per_hour or 0) for row in rows]
+    assert keys == sorted(keys)
+    assert len(rows) == 277
+
+
+def test_a_type_without_quota_is_not_recommended() -> None:
+    quotas = {"ml.m5.large": Quota(4, 1), "ml.t2.medium": Quota(2, 2)}
+    found = table(GPT_NEO_125M, 526 * 10**6, quotas=quotas)
+    assert found.recommended == "ml.m5.large"
+    by_name = {row.fit.instance.name: row for row in found.rows}
+    assert by_name["ml.t2.medium"].quota == Quota(2, 2)
+    assert by_name["ml.c5.large"].quota == Quota(0, 0)
+
+
+def test_without_any_quota_the_sentence_says_where_to_ask() -> None:
+    found = table(LLAMA_8B, 16_060_000_000, quotas={})
+    assert found.recommended is None
+    assert found.smallest_change is not None
+    assert "Service Quotas" in found.smallest_change
+
+
+def test_a_large_model_is_not_recommended_a_cpu() -> None:
+    found = table(LLAMA_8B, 14 * GB, names=("ml.r5.4xlarge",))
+    assert found.rows[0].fit.fits
+    assert found.recommended is None
+    assert "too long to answer" in (found.smallest_change or "")
+
+
+def test_a_tight_fit_is_not_recommended() -> None:
+    found = table(LLAMA_8B, 16_060_000_000, names=("ml.g5.2xlarge",), context=33_632)
+    assert found.rows[0].fit.fits
+    assert found.recommended is None
+    assert "less than a tenth" in (found.smallest_change or "")
+
+
+def test_a_shorter_context_is_the_smallest_change() -> None:
+    found = table(LLAMA_8B, 16_060_000_000, names=("ml.g5.2xlarge",), context=100_000)
+    assert found.smallest_change == "With a context of 33,632 tokens or fewer it would fit ml.g5.2xlarge."
+
+
+def test_fewer_requests_are_the_smallest_change() -> None:
+    found = table(LLAMA_8B, 16_060_000_000, names=("ml.g5.2xlarge",), context=30_000, concurrency=40_000)
+    assert found.smallest_change == "With one request at a time it would fit ml.g5.2xlarge."
+
+
+def test_what_fits_nowhere_is_told_how_much_is_missing() -> None:
+    found = table(LLAMA_405B, 50_000 * GB)
+    assert found.recommended is None
+    assert "a smaller or quantized version" in (found.smallest_change or "")
+
+
+def test_where_the_engine_runs_nowhere() -> None:
+    found = table(GPT_NEO_125M, GB, names=("ml.inf2.xlarge",))
+    assert "x86 CPU or NVIDIA" in (found.smallest_change or "")
+
+
+def test_the_document_has_the_keys_scripts_rely_on() -> None:
+    facts, weights = model(GPT_NEOX_20B, 41_300_000_000)
+    found = table(GPT_NEOX_20B, 41_300_000_000, names=("ml.g5.12xlarge", "ml.m5.large"))
+    document = fit_document(facts, weights, found)
+    assert document["model"]["kv_bytes_per_token"] == 1_081_344
+    assert {"reference", "revision", "task", "library", "architecture", "parameters", "dtype", "weight_bytes"} <= set(
+        document["model"]
+    )
+    assert {"shards", "repository_bytes", "max_context", "warnings"} <= set(document["model"])
+    first, second = document["instances"]
+    assert first["type"] == "ml.g5.12xlarge"
+    assert first["fits"] is True
+    assert (first["engine"], first["tensor_parallel"], first["max_context"]) == ("huggingface", 4, 2048)
+    assert (first["price_usd_per_hour"], first["price_source"], first["quota"]) == (7.09, "list", None)
+    assert set(first["gpu"]) == set(first["host"]) == set(first["disk"]) == {"required_bytes", "usable_bytes"}
+    assert second["gpu"] is None
+    assert second["limited_by"] == "host"
+    assert document["recommended"] == "ml.g5.12xlarge"
+
+
+instances = st.builds(
+    InstanceType,
+    name=st.just("ml.made.up"),
+    vcpus=st.just(8),
+    memory_bytes=st.integers(0, 2_000 * GIB),
+    storage_bytes=st.one_of(st.just(0), st.integers(1, 8_000 * GB)),
+    architectures=st.sampled_from([("x86_64",), ("arm64",), ("i386", "x86_64")]),
+    gpu=st.one_of(
+        st.none(),
+        st.builds(Gpu, name=st.just("X"), count=st.integers(1, 8), memory_bytes=st.integers(GIB, 200 * GIB)),
+    ),
+    neuron=st.just(value=False),
+)
+configs = st.one_of(
+    st.just({}),
+    st.builds(
+        lambda layers, heads, kv, size, limit: {
+            "num_hidden_layers": layers,
+            "num_attention_heads": heads * kv,
+            "num_key_value_heads": kv,
+            "hidden_size": heads * kv * size,
+            "max_position_embeddings": limit,
+        },
+        st.integers(1, 130),
+        st.integers(1, 16),
+        st.integers(1, 8),
+        st.sampled_from([64, 96, 128]),
+        st.integers(8192, 200_000),
+    ),
+)
+sizes = st.integers(10**6, 900 * GB)
+contexts = st.one_of(st.none(), st.integers(1, 8192))
+concurrencies = st.integers(1, 64)
+
+
+def fitted(config: dict[str, Any], size: int, instance: InstanceType, context: int | None, concurrency: int) -> Fit:
+    facts, weights = model(config, size)
+    return fit(facts, weights, instance, context=context, concurrency=concurrency)
+
+
+@settings(max_examples=300)
+@given(configs, sizes, instances, contexts, concurrencies)
+def test_law_what_fits_exceeds_no_budget(
+    config: dict[str, Any], size: int, instance: InstanceType, context: int | None, concurrency: int
+) -> None:
+    found = fitted(config, size, instance, context, concurrency)
+    budgets = [found.host, found.disk, *([found.gpu] if found.gpu else [])]
+    if found.fits:
+        assert all(budget.holds for budget in budgets)
+        assert found.max_context is None or context is None or found.max_context >= context
+        assert 1 <= found.tensor_parallel <= (instance.gpu.count if instance.gpu else 1)
+    elif found.limited_by != "engine":
+        assert not all(budget.holds for budget in budgets)
+
+
+@settings(max_examples=300)
+@given(configs, sizes, instances, contexts, concurrencies, st.integers(0, 500 * GIB), st.integers(0, 100 * GIB))
+def test_law_more_memory_never_fits_less(
+    config: dict[str, Any],
+    size: int,
+    instance: InstanceType,
+    context: int | None,
+    concurrency: int,
+    more: int,
+    more_gpu: int,
+) -> None:
+    gpu = instance.gpu and replace(instance.gpu, memory_bytes=instance.gpu.memory_bytes + more_gpu)
+    larger = replace(instance, memory_bytes=instance.memory_bytes + more, gpu=gpu)
+    before = fitted(config, size, instance, context, concurrency)
+    after = fitted(config, size, larger, context, concurrency)
+    assert after.fits or not before.fits
+    if before.fits:
+        assert (after.max_context or 0) >= (before.max_context or 0)
+
+
+@settings(max_examples=300)
+@given(configs, sizes, instances, st.integers(1, 8192), st.integers(0, 4096), concurrencies)
+def test_law_a_longer_context_never_needs_less(
+    config: dict[str, Any], size: int, instance: InstanceType, context: int, longer: int, concurrency: int
+) -> None:
+    short = fitted(config, size, instance, min(context, 8192), concurrency)
+    long = fitted(config, size, instance, min(context + longer, 8192), concurrency)
+    assert short.fits or not long.fits
+    assert long.host.required_bytes >= short.host.required_bytes
+    if short.gpu and long.gpu and short.tensor_parallel == long.tensor_parallel:
+        assert long.gpu.required_bytes >= short.gpu.required_bytes
+
+
+@settings(max_examples=200)
+@given(configs, sizes, instances, concurrencies)
+def test_law_the_longest_context_fits_and_sixteen_more_do_not(
+    config: dict[str, Any], size: int, instance: InstanceType, concurrency: int
+) -> None:
+    longest = fitted(config, size, instance, 1, concurrency).max_context
+    if longest is None or not config:
+        return
+    assert fitted(config, size, instance, longest, concurrency).fits
+    beyond = longest + 32
+    if beyond <= config["max_position_embeddings"]:
+        assert not fitted(config, size, instance, beyond, concurrency).fits
+
+
+def test_prices_may_be_unknown_everywhere() -> None:
+    facts, weights = model(GPT_NEO_125M, GB)
+    found = fit_table(
+        facts,
+        weights,
+        context=None,
+        concurrency=1,
+        instances=catalog().values(),
+        prices={"ml.m5.4xlarge": Price(0.9, "api")},
+        quotas=None,
+    )
+    assert found.recommended == "ml.m5.4xlarge"
+    assert found.rows[1].price == Price(None, "unknown")

@@ -1,0 +1,230 @@
+"""Which files of a model are packaged, and which repositories are refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import RefusedError
+from core.models.facts import ModelFacts, ModelFile, ShardIndex
+from core.models.layout import library_of, wanted_index
+from core.models.reference import HubReference
+from core.models.weight_set import select_weight_set
+
+MB = 10**6
+GPT_NEO_125M = {  # sizes as the Hub lists them, rounded
+    ".gitattributes": 445,
+    "README.md": 4_000,
+    "config.json": 1_010,
+    "flax_model.msgpack": 500 * MB,
+    "generation_config.json": 119,
+    "merges.txt": 456_000,
+    "model.safetensors": 526 * MB,
+    "pytorch_model.bin": 526 * MB,
+    "rust_model.ot": 526 * MB,
+    "special_tokens_map.json": 357,
+    "tokenizer.json": 2_110_000,
+    "tokenizer_config.json": 560,
+    "vocab.json": 899_000,
+}
+
+
+def facts(files: dict[str, int], *indexes: ShardIndex) -> ModelFacts:
+    listed = tuple(ModelFile(path, size) for path, size in sorted(files.items()))
+    return ModelFacts(reference=HubReference("acme/tiny"), revision="0" * 40, files=listed, indexes=indexes)
+
+
+def shards(count: int, stem: str = "model", suffix: str = "safetensors", size: int = 100) -> dict[str, int]:
+    return {f"{stem}-{number:05}-of-{count:05}.{suffix}": size for number in range(1, count + 1)}
+
+
+def index_of(files: dict[str, int], path: str = "model.safetensors.index.json") -> ShardIndex:
+    return ShardIndex(path, tuple(sorted(files)))
+
+
+def test_gpt_neo_125m_is_packaged_once() -> None:
+    found = select_weight_set(facts(GPT_NEO_125M))
+    assert found.format == "safetensors"
+    assert [file.path for file in found.weights] == ["model.safetensors"]
+    assert found.shards == 1
+    assert found.weight_bytes == 526 * MB
+    left_out = {each.file.path: each.reason for each in found.left_out}
+    assert left_out == {
+        ".gitattributes": "git's own",
+        "flax_model.msgpack": "weights in another format",
+        "pytorch_model.bin": "weights in another format",
+        "rust_model.ot": "weights in another format",
+    }
+    assert len(found.files) == 9
+
+
+def test_gpt_neox_20b_is_46_safetensors_shards() -> None:
+    safe = shards(46, size=900 * MB)
+    files = {
+        "config.json": 1,
+        "tokenizer.json": 1,
+        "model.safetensors.index.json": 60_000,
+        "pytorch_model.bin.index.json": 60_000,
+        **safe,
+        **shards(46, "pytorch_model", "bin", 900 * MB),
+    }
+    found = select_weight_set(facts(files, index_of(safe)))
+    assert found.shards == 46
+    assert found.weight_bytes == 46 * 900 * MB
+    assert "model.safetensors.index.json" in {file.path for file in found.support}
+    assert len(found.left_out) == 47
+
+
+def test_pickles_are_taken_where_there_is_nothing_else() -> None:
+    found = select_weight_set(facts({"config.json": 1, "pytorch_model.bin": 5, "training_args.bin": 3}))
+    assert (found.format, found.weight_bytes) == ("pytorch", 5)
+    assert [(each.file.path, each.reason) for each in found.left_out] == [
+        ("training_args.bin", "what training left behind")
+    ]
+
+
+def test_sharded_pickles() -> None:
+    files = shards(3, "pytorch_model", "bin")
+    index = "pytorch_model.bin.index.json"
+    found = select_weight_set(facts({"config.json": 1, index: 1, **files}, index_of(files, index)))
+    assert (found.format, found.shards) == ("pytorch", 3)
+
+
+def test_a_single_file_wins_over_shards_beside_it() -> None:
+    files = shards(2)
+    listed = {"config.json": 1, "model.safetensors": 7, "model.safetensors.index.json": 1, **files}
+    found = select_weight_set(facts(listed))
+    assert [file.path for file in found.weights] == ["model.safetensors"]
+    assert len(found.left_out) == 3
+
+
+def test_names_in_the_index_count_whatever_they_are() -> None:
+    found = select_weight_set(
+        facts(
+            {"config.json": 1, "model.safetensors.index.json": 1, "part-a.safetensors": 3, "part-b.safetensors": 4},
+            index_of({"part-a.safetensors": 1, "part-b.safetensors": 1}),
+        )
+    )
+    assert found.weight_bytes == 7
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("special_tokens_map.json", True),
+        ("tokenizer.model", True),
+        ("spiece.model", True),
+        ("added_tokens.json", True),
+        ("preprocessor_config.json", True),
+        ("chat_template.jinja", True),
+        ("additional_chat_templates/tool_use.jinja", True),
+        ("LICENSE", True),
+        ("onnx/model.onnx", False),
+        ("model.onnx_data", False),
+        ("original/consolidated.00.pth", False),
+        ("openvino_model.bin", False),
+        ("checkpoint-500/model.safetensors", False),
+        ("optimizer.pt", False),
+        ("modeling_custom.py", False),
+        ("examples/cat.png", False),
+        ("image.png", False),
+        ("eval/results.json", False),
+        ("model.fp16.safetensors", False),
+    ],
+)
+def test_what_goes_along(path: str, kept: bool) -> None:
+    found = select_weight_set(facts({"config.json": 1, "model.safetensors": 1, path: 1}))
+    assert (path in {file.path for file in found.support}) is kept
+    assert (path in {each.file.path for each in found.left_out}) is not kept
+
+
+def test_a_missing_shard_is_named() -> None:
+    files = shards(3)
+    there = {path: size for path, size in files.items() if "00002" not in path}
+    with pytest.raises(RefusedError, match=r"lacks 1 of 3 weight files: model-00002-of-00003\.safetensors"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1, **there}, index_of(files)))
+
+
+def test_a_shard_that_the_index_forgets_is_missed_by_the_count() -> None:
+    files = shards(3)
+    listed = dict(list(files.items())[:2])
+    with pytest.raises(RefusedError, match="00003-of-00003"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1, **listed}, index_of(listed)))
+
+
+def test_many_missing_shards_are_counted() -> None:
+    files = shards(30)
+    with pytest.raises(RefusedError, match=r"lacks 30 of 30 weight files: .* and 27 more"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1}, index_of(files)))
+
+
+def test_shards_without_an_index_are_refused() -> None:
+    with pytest.raises(RefusedError, match=r"2 shards but no model\.safetensors\.index\.json"):
+        select_weight_set(facts({"config.json": 1, **shards(2)}))
+
+
+def test_mixed_sets_are_refused() -> None:
+    files = {**shards(2), **shards(3)}
+    with pytest.raises(RefusedError, match="mixes shards of sets of 2 and 3 files"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1, **files}, index_of(files)))
+
+
+def test_an_index_that_names_nothing_is_refused() -> None:
+    with pytest.raises(RefusedError, match="names no weight files"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1}, index_of({})))
+
+
+def test_an_empty_weight_file_is_refused() -> None:
+    with pytest.raises(RefusedError, match="is empty"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors": 0}))
+
+
+def test_no_weights_tells_what_there_is() -> None:
+    with pytest.raises(RefusedError, match=r"no weights that can be packaged; it offers GGUF, Flax"):
+        select_weight_set(facts({"config.json": 1, "flax_model.msgpack": 5, "model.Q4_K_M.gguf": 5}))
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"model_index.json": 1, "unet/diffusion_pytorch_model.safetensors": 1}, "a diffusers pipeline"),
+        ({"adapter_config.json": 1, "adapter_model.safetensors": 1}, "a PEFT adapter"),
+        ({"modules.json": 1, "config.json": 1, "model.safetensors": 1}, "a sentence-transformers model"),
+        ({"model.Q4_K_M.gguf": 1}, "a GGUF model"),
+    ],
+)
+def test_other_kinds_are_refused_plainly(files: dict[str, int], words: str) -> None:
+    with pytest.raises(RefusedError, match=f"transformers models so far; acme/tiny is {words}"):
+        select_weight_set(facts(files))
+
+
+def test_a_repository_without_a_config_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r"no config\.json"):
+        select_weight_set(facts({"model.safetensors": 1, "README.md": 1}))
+
+
+def test_an_index_is_wanted_only_where_it_decides() -> None:
+    assert wanted_index({"model.safetensors": 1, "model.safetensors.index.json": 1}) is None
+    assert wanted_index({"model.safetensors.index.json": 1, **shards(2)}) == "model.safetensors.index.json"
+    assert wanted_index(shards(2)) is None
+    assert wanted_index({"model.safetensors": 1, "pytorch_model.bin.index.json": 1}) is None
+
+
+def test_the_library_of_an_unknown_kind_is_not_guessed() -> None:
+    assert library_of({"README.md"}) is None
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[a-z_]{1,9}(/[a-z_]{1,9})?\.(json|txt|bin|safetensors|py|md|onnx|png)", fullmatch=True),
+        st.integers(1, 10**12),
+        max_size=12,
+    )
+)
+def test_every_file_is_packaged_or_left_out_once(files: dict[str, int]) -> None:
+    for kind in ("model_index.json", "adapter_config.json", "modules.json"):
+        files.pop(kind, None)
+    whole = facts({**files, "config.json": 1, "model.safetensors": 1})
+    found = select_weight_set(whole)
+    accounted = [*found.weights, *found.support, *(each.file for each in found.left_out)]
+    assert sorted(accounted, key=lambda file: file.path) == list(whole.files)
+    assert found.packaged_bytes <= whole.repository_bytes
