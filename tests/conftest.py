@@ -93,6 +93,66 @@ def sandbox_environment(sandbox: RunningSandbox) -> Mapping[str, str]:
     return {**kept, **daemon.environment(sandbox)}
 
 
+_GUARD = '''
+"""Python runs this at the start of every process: no connection but to loopback, and each attempt is written down."""
+import os
+import socket
+
+
+def _guarded(name):
+    original = getattr(socket.socket, name)
+
+    def guard(self, *arguments):
+        host = arguments[-1][0] if isinstance(arguments[-1], tuple) else ""
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(host):
+            _refuse(f"{name} {host}")
+        return original(self, *arguments)
+
+    setattr(socket.socket, name, guard)
+
+
+def _is_loopback(host):
+    return host in ("", "localhost", "::1", None) or str(host).startswith("127.")
+
+
+def _refuse(what):
+    with open(os.environ["TEST_NETWORK_LOG"], "a") as log:
+        log.write(f"{os.getpid()} {what}\\n")
+    raise OSError(101, f"blocked by the test: {what}")
+
+
+for name in ("connect", "connect_ex", "sendto"):
+    _guarded(name)
+_look_up = socket.getaddrinfo
+
+
+def _guarded_look_up(host, *arguments, **more):
+    name = host.decode() if isinstance(host, bytes) else host
+    if not _is_loopback(name):
+        _refuse(f"getaddrinfo {name}")
+    return _look_up(host, *arguments, **more)
+
+
+socket.getaddrinfo = _guarded_look_up
+'''
+
+
+@pytest.fixture
+def only_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """From here on, Python processes that this test starts reach loopback only; a sandbox too, if it starts one.
+
+    Returns the file that names every attempt to reach another address; it exists once there is one. Containers get
+    their environment from their model: put `PYTHONPATH` and `TEST_NETWORK_LOG` of this process there to guard them too.
+    """
+    folder = tmp_path / "network-guard"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(_GUARD)
+    root = Path(daemon.__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(root)]))
+    monkeypatch.setenv("TEST_NETWORK_LOG", str(tmp_path / "network-attempts"))
+    return tmp_path / "network-attempts"
+
+
 def processes_that_mention(folder: Path) -> list[str]:
     """Return the command lines of living processes whose arguments or environment name `folder` (Linux; else none)."""
     found = []

@@ -6,6 +6,7 @@ to its log only.
 
 import argparse
 import json
+import logging
 import os
 import sys
 from typing import IO
@@ -29,6 +30,8 @@ def main() -> None:
     except SagewizardError as error:
         _say(starter, {"error": error.message, "fix": error.fix})
         sys.exit(1)
+    logging.shutdown()
+    os._exit(0)  # all is closed; taking the interpreter apart would only keep the next start waiting
 
 
 def _say(starter: IO[str], what: dict[str, object]) -> None:

@@ -72,7 +72,7 @@ def serve(port: int | None, *, on_ready: Callable[[], None]) -> None:
     state_files.write_keys(replace(keys, port=address[1]))
     state_files.write_running(running)
     on_ready()
-    services.warm_up()
+    services.warm_up(ending)
     ending.wait()
     services.close()
     server.shutdown()
@@ -108,10 +108,11 @@ class Services:
             own=self._own,
         )
 
-    def warm_up(self) -> None:
-        """Make ready what the first requests will need."""
-        self._moto.warm_up()
-        self._sagemaker.warm_up()
+    def warm_up(self, ending: threading.Event) -> None:
+        """Make ready what the first requests will need, unless it is to end already."""
+        for step in (self._sagemaker.warm_up, *self._moto.warm_ups()):
+            if not ending.is_set():
+                step()
 
     def close(self) -> None:
         """End every container; requests must still be answered meanwhile."""

@@ -4,8 +4,10 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,17 @@ def archive(said: str) -> bytes:
     return file.getvalue()
 
 
-def model_that_says(aws: Aws, said: str) -> str:
+def model_that_says(aws: Aws, said: str, environment: Mapping[str, str] | None = None) -> str:
     bucket = aws.bucket()
     aws.s3.put_object(Bucket=bucket, Key="model.tar.gz", Body=archive(said))
     name = aws.name("model")
     aws.sagemaker.create_model(
         ModelName=name,
-        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/model.tar.gz"},
+        PrimaryContainer={
+            "Image": IMAGE,
+            "ModelDataUrl": f"s3://{bucket}/model.tar.gz",
+            "Environment": dict(environment or {}),
+        },
         ExecutionRoleArn=aws.role(
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
         ),
@@ -158,3 +164,34 @@ def test_stopping_ends_containers_and_forgets_their_files(isolated_home: Path) -
     daemon.stop()
     assert processes_that_mention(isolated_home) == []
     assert list((isolated_home / "data/sandbox/work").iterdir()) == []
+
+
+def test_nothing_but_loopback_is_ever_reached(isolated_home: Path, only_loopback: Path) -> None:
+    """The sandbox, a container and the `aws` command, none of which can reach another address; nor does any try."""
+    guard = {name: os.environ[name] for name in ("PYTHONPATH", "TEST_NETWORK_LOG")}
+    running = daemon.start()
+    try:
+        aws = Aws(running)
+        name = aws.name("endpoint")
+        config = aws.config(aws.variant(model_that_says(aws, "alone", guard)))
+        aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+        assert aws.settled(name)["EndpointStatus"] == "InService"
+        assert ask(aws, name)["said"] == "alone"
+        environment = {**os.environ, **daemon.environment(running)}
+        command = [str(Path(sys.executable).with_name("aws")), "sagemaker", "list-endpoints"]
+        shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+        assert name in shown
+        aws.pricing.get_products(ServiceCode="AmazonSageMaker")
+        aws.iam.list_roles()
+        aws.logs.describe_log_groups()
+        refused(aws.ec2.describe_instances)
+    finally:
+        daemon.stop()
+    assert not only_loopback.exists(), only_loopback.read_text()
+
+
+def test_the_guard_against_other_addresses_holds(only_loopback: Path) -> None:
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    assert "blocked by the test" in done.stderr
+    assert "192.0.2.1" in only_loopback.read_text()
