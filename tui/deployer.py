@@ -1,0 +1,114 @@
+"""Deployments and deletions that go on while a person is elsewhere in the program."""
+
+from textual.app import App
+
+from core.deployments.events import Event
+from core.deployments.plan import Plan
+from core.errors import CancelledByUser, SagewizardError
+from tui import calls
+from tui.background import Calls, Feed
+from tui.runs import DeploymentRun
+from tui.workspace import Workspace
+
+
+class Deployer:
+    """Runs plans and deletions on behalf of the app, and says how they go through the workspace's signals."""
+
+    def __init__(self, app: App[int], workspace: Workspace) -> None:
+        self._app = app
+        self._workspace = workspace
+        self._calls = Calls(app, debug=workspace.context.debug)
+
+    def start(self, plan: Plan) -> DeploymentRun:
+        """Begin to carry out a plan.
+
+        Raises:
+            SagewizardError: the account is not open.
+        """
+        account = self._workspace.open_account()
+        run = DeploymentRun(plan)
+
+        def take_in(events: list[Event]) -> None:
+            for event in events:
+                run.apply(event)
+            self._changed(run)
+
+        feed = Feed(self._app, take_in)
+        self._workspace.runs.append(run)
+        self._calls.start(
+            f"deploy-{len(self._workspace.runs)}",
+            lambda _: calls.deploy(plan, account, lambda: self._workspace.hub, feed.put, run.cancel),
+            lambda _: self._ready(run, feed),
+            lambda problem: self._ended(run, feed, problem),
+        )
+        return run
+
+    def stop(self, run: DeploymentRun) -> None:
+        """Ask a run to stop; it then undoes what it made, which takes its time."""
+        if run.word == "running":
+            run.word = "cancelling"
+            run.cancel.cancel()
+            self._changed(run)
+
+    def delete(self, name: str) -> None:
+        """Delete an endpoint with all that was made for it."""
+        if name in self._workspace.deleting:
+            return
+        account = self._workspace.open_account()
+        self._workspace.deleting[name] = ""
+        warnings: list[str] = []
+
+        def take_in(events: list[Event]) -> None:
+            self._workspace.deleting[name] = events[-1].message
+            warnings.extend(event.message for event in events if event.kind == "warning")
+
+        feed = Feed(self._app, take_in)
+        self._calls.start(
+            f"delete-{name}",
+            lambda cancel: calls.delete_endpoint(account, name, feed.put, cancel),
+            lambda _: self._deleted(name, feed, warnings),
+            lambda problem: self._not_deleted(name, problem),
+        )
+        self._workspace.endpoints_changed.publish(None)
+
+    def abandon(self) -> None:
+        """Leave everything as it is: the program ends. The ledger knows what exists."""
+        self._calls.abandon()
+
+    def _changed(self, run: DeploymentRun) -> None:
+        self._workspace.run_changed.publish(run)
+
+    def _ready(self, run: DeploymentRun, feed: Feed[Event]) -> None:
+        feed.drain()
+        run.finish("ready")
+        self._workspace.draft = None
+        self._workspace.count_made(run.name)
+        self._app.notify(f"{run.name} is in service.", markup=False)
+        self._changed(run)
+        self._workspace.endpoints_changed.publish(None)
+
+    def _ended(self, run: DeploymentRun, feed: Feed[Event], problem: SagewizardError) -> None:
+        feed.drain()
+        cancelled = isinstance(problem, CancelledByUser)
+        run.finish("cancelled" if cancelled else "failed", problem)
+        if not cancelled:
+            self._app.notify(f"Deploying {run.name} failed.", severity="error", markup=False)
+        self._changed(run)
+        self._workspace.endpoints_changed.publish(None)
+
+    def _deleted(self, name: str, feed: Feed[Event], warnings: list[str]) -> None:
+        feed.drain()
+        self._workspace.deleting.pop(name, None)
+        self._workspace.count_gone(name)
+        if warnings:
+            self._app.notify("\n".join(warnings), title=f"{name} is deleted, but", severity="warning", markup=False)
+        else:
+            self._app.notify(f"{name} is deleted; nothing that was made for it is left.", markup=False)
+        self._workspace.endpoints_changed.publish(None)
+
+    def _not_deleted(self, name: str, problem: SagewizardError) -> None:
+        from tui.screens.notice import NoticeScreen
+
+        self._workspace.deleting.pop(name, None)
+        self._workspace.endpoints_changed.publish(None)
+        self._app.push_screen(NoticeScreen(f"{name} could not be deleted", problem))

@@ -1,0 +1,90 @@
+"""The rows of the home screen: the account's endpoints, and what this session is doing to them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from tui.runs import DeploymentRun
+
+if TYPE_CHECKING:
+    from core.endpoints.desk import EndpointSummary
+
+FREE_STATUSES: Final = frozenset({"Failed", "OutOfService"})
+"""Statuses in which no instance runs, so nothing is paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRow:
+    """One line of the table. `status` is the API's word; `doing` says what this session does to it, else empty."""
+
+    name: str
+    status: str
+    doing: str
+    instance_type: str
+    instance_count: int
+    created: datetime
+    ours: bool
+    usd_per_hour: float | None
+
+    @property
+    def costs(self) -> bool:
+        """Whether it costs money now."""
+        return self.status not in FREE_STATUSES
+
+
+def endpoint_rows(
+    endpoints: "Iterable[EndpointSummary]", runs: Iterable[DeploymentRun], deleting: Mapping[str, str]
+) -> tuple[EndpointRow, ...]:
+    """Return a row for every endpoint, and for every deployment under way whose endpoint does not exist yet."""
+    under_way = {run.name: run for run in runs if run.active}
+    rows = [
+        EndpointRow(
+            name=run.name,
+            status="Creating",
+            doing=_progress(run),
+            instance_type=run.plan.endpoint.instance_type,
+            instance_count=run.plan.endpoint.instance_count,
+            created=run.started,
+            ours=True,
+            usd_per_hour=None,
+        )
+        for run in under_way.values()
+    ]
+    known = {row.name: row for row in rows}
+    for found in endpoints:
+        doing = "deleting" if found.name in deleting else known[found.name].doing if found.name in known else ""
+        known[found.name] = EndpointRow(
+            name=found.name,
+            status="Deleting" if found.name in deleting else found.status,
+            doing=doing,
+            instance_type=found.instance_type or "",
+            instance_count=found.instance_count or 0,
+            created=found.created,
+            ours=found.ours,
+            usd_per_hour=found.price_usd_per_hour,
+        )
+    return tuple(sorted(known.values(), key=lambda row: row.created, reverse=True))
+
+
+def total_usd_per_hour(rows: Iterable[EndpointRow]) -> float:
+    """Return what all rows cost together, as far as prices are known."""
+    return sum(row.usd_per_hour or 0.0 for row in rows if row.costs)
+
+
+def age_words(seconds: float) -> str:
+    """Return an age in its largest unit: `40 s`, `12 min`, `5 h`, `3 d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def _progress(run: DeploymentRun) -> str:
+    line = run.current
+    if run.word == "cancelling":
+        return "stopping"
+    if line is None:
+        return "starting"
+    words = line.stage.replace("_", " ")
+    return words if line.fraction is None else f"{words} {line.fraction:.0%}"

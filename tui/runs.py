@@ -1,0 +1,130 @@
+"""Deployments of this session while they go on: what the screens show of them, kept apart from any screen.
+
+A run outlives the screen that shows it. Events arrive on its own thread and are applied on the event loop, many at
+a time, so that a chatty log costs one redraw.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+from core.cancellation import CancelToken
+from core.deployments.events import STAGES, Event, Stage, Unit
+from core.deployments.plan import Plan
+from core.errors import SagewizardError
+
+StageWord = Literal["waiting", "running", "done", "failed", "stopped"]
+RunWord = Literal["running", "cancelling", "ready", "failed", "cancelled"]
+LOG_LINES: Final = 10_000
+"""How many lines of a run's log are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """How far one stage is. `done` and `total` count `unit`; times are UTC."""
+
+    stage: Stage
+    word: StageWord = "waiting"
+    message: str = ""
+    done: int | None = None
+    total: int | None = None
+    unit: Unit | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def fraction(self) -> float | None:
+        """How much of it is done, 0 to 1; `None` when nobody knows."""
+        if self.word == "done":
+            return 1.0
+        return min(1.0, (self.done or 0) / self.total) if self.total else None
+
+    def seconds(self, now: datetime) -> float | None:
+        """How long it has taken, or took; `None` before it starts."""
+        return None if self.started is None else ((self.ended or now) - self.started).total_seconds()
+
+    def after(self, event: Event) -> "StageLine":
+        """Return the line as it is after one of its events."""
+        if event.kind in ("log", "warning"):
+            return self
+        started = self.started or event.at
+        if event.kind == "finished":
+            return StageLine(self.stage, "done", event.message, self.total, self.total, self.unit, started, event.at)
+        if event.kind == "failed":
+            return StageLine(self.stage, "failed", event.message, self.done, self.total, self.unit, started, event.at)
+        return StageLine(self.stage, "running", event.message, event.done, event.total, event.unit, started, None)
+
+
+@dataclass
+class DeploymentRun:
+    """One deployment under way, or ended, in this session. Changed on the event loop only."""
+
+    plan: Plan
+    cancel: CancelToken = field(default_factory=CancelToken)
+    word: RunWord = "running"
+    stages: dict[Stage, StageLine] = field(default_factory=lambda: {stage: StageLine(stage) for stage in STAGES})
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    logged: int = 0
+    """How many lines the log ever had: what a screen compares with how many it has shown."""
+    problem: SagewizardError | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name."""
+        return self.plan.endpoint.name
+
+    @property
+    def active(self) -> bool:
+        """Whether it goes on."""
+        return self.word in ("running", "cancelling")
+
+    def seconds(self, now: datetime) -> float:
+        """How long it has taken, or took."""
+        return ((self.ended or now) - self.started).total_seconds()
+
+    @property
+    def current(self) -> StageLine | None:
+        """The stage that goes on now; the last one that was begun when none does."""
+        begun = [line for line in self.stages.values() if line.word != "waiting"]
+        running = [line for line in begun if line.word == "running"]
+        return running[-1] if running else begun[-1] if begun else None
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        line = self.stages.get(event.stage, StageLine(event.stage))
+        self.stages[event.stage] = line.after(event)
+        text = _log_text(event)
+        if text:
+            self.log.append(text)
+            self.logged += 1
+
+    def finish(self, word: RunWord, problem: SagewizardError | None = None) -> None:
+        """Take in how it ended."""
+        now = datetime.now(UTC)
+        self.word, self.problem, self.ended = word, problem, now
+        for stage, line in self.stages.items():
+            if line.word == "running" or (line.word == "failed" and word == "cancelled"):
+                ended: StageWord = "stopped" if word == "cancelled" else "failed"
+                self.stages[stage] = StageLine(
+                    stage, ended, line.message, line.done, line.total, line.unit, line.started, now
+                )
+
+
+def _log_text(event: Event) -> str:
+    at = event.at.astimezone().strftime("%H:%M:%S")
+    match event.kind:
+        case "progress":
+            return ""
+        case "log":
+            return f"{at}   │ {event.message}"
+        case "warning":
+            return f"{at} ! {event.message}"
+        case "failed":
+            return f"{at} ✗ {event.message}"
+        case "finished":
+            return f"{at} ✓ {event.message}"
+        case "started":
+            return f"{at} … {event.message}"

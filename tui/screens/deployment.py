@@ -1,0 +1,139 @@
+"""A deployment while it goes on: its stages, its log, how to stop it, and what became of it."""
+
+from datetime import UTC, datetime
+from itertools import islice
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.screen import Screen
+from textual.widgets import Footer, Log, Static
+
+from core.quantities import format_duration, format_hourly
+from tui import navigation
+from tui.runs import LOG_LINES, DeploymentRun
+from tui.screens.confirm import Choice, ConfirmScreen, Question
+from tui.status_words import in_colour, run_status
+from tui.widgets.account_bar import AccountBar
+from tui.widgets.problem import ProblemBox
+from tui.widgets.stage_list import StageList
+from tui.workspace import Workspace
+
+_TICK_SECONDS: Final = 0.5
+
+
+class DeploymentScreen(Screen[None]):
+    """Shows one run. Leaving it changes nothing: the run goes on."""
+
+    CSS_PATH = "deployment.tcss"
+    AUTO_FOCUS = "Log"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Home", id="run.home", tooltip="Go home; the deployment goes on"),
+        Binding("c", "stop", "Stop", id="run.stop", tooltip="Stop the deployment and undo what it made"),
+        Binding("enter", "chat", "Chat", id="run.chat", tooltip="Chat with the endpoint"),
+        Binding("e", "edit", "Change and retry", id="run.edit", tooltip="Back to the review with the same answers"),
+    ]
+
+    def __init__(self, workspace: Workspace, run: DeploymentRun) -> None:
+        super().__init__()
+        self._workspace = workspace
+        self._run = run
+        self._shown_lines = 0
+        self._was_active = run.active
+
+    def compose(self) -> ComposeResult:
+        """Lay out the stages above the log."""
+        yield AccountBar(self._workspace)
+        with Horizontal(classes="title-line"):
+            yield Static(Content(f"Deploying {self._run.name}"), classes="title")
+            yield Static(id="run-word", classes="title-right")
+        yield Static(Content(_summary(self._run)), id="run-summary")
+        yield StageList()
+        yield ProblemBox(id="run-problem")
+        yield Log(id="run-log", max_lines=LOG_LINES, auto_scroll=True)
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Follow the run."""
+        self._workspace.run_changed.subscribe(self, self._run_changed)
+        self.set_interval(_TICK_SECONDS, self._tick)
+        self.query_one(Log).border_title = "Log"
+        self._show()
+
+    def _run_changed(self, run: DeploymentRun) -> None:
+        if run is self._run:
+            self._show()
+
+    def _tick(self) -> None:
+        if self._run.active and self.is_current:
+            self._show_stages()
+
+    def _show(self) -> None:
+        self._show_stages()
+        self._show_log()
+        self.query_one(ProblemBox).show(self._run.problem)
+        self.refresh_bindings()
+        if self._was_active and not self._run.active:
+            self._was_active = False
+            if self._run.word == "ready" and self.is_current:
+                self.action_chat()
+
+    def _show_stages(self) -> None:
+        now = datetime.now(UTC)
+        glyph, word, colour = run_status(self._run.word)
+        elapsed = Content.styled(format_duration(self._run.seconds(now)), "$foreground")
+        self.query_one("#run-word", Static).update(Content.assemble(in_colour(f"{glyph} {word}  ", colour), elapsed))
+        self.query_one(StageList).show(self._run, now)
+
+    def _show_log(self) -> None:
+        new = self._run.logged - self._shown_lines
+        if new > 0:
+            kept = len(self._run.log)
+            self.query_one(Log).write_lines(islice(self._run.log, max(0, kept - new), kept))
+            self._shown_lines = self._run.logged
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the keys that make sense now."""
+        match action:
+            case "stop":
+                return self._run.word == "running"
+            case "chat":
+                return self._run.word == "ready"
+            case "edit":
+                return self._run.word in ("failed", "cancelled")
+        return super().check_action(action, parameters)
+
+    def action_leave(self) -> None:
+        """Go home; the run goes on."""
+        self.dismiss()
+
+    def action_chat(self) -> None:
+        """Chat with the endpoint."""
+        self.post_message(navigation.OpenChat(self._run.name))
+
+    def action_edit(self) -> None:
+        """Go back to the review with the answers of before."""
+        self.dismiss()
+        self.app.post_message(navigation.NewDeployment(step="review"))
+
+    def action_stop(self) -> None:
+        """Ask whether to stop; then stop, and undo what was made."""
+        question = Question(
+            "Stop this deployment?",
+            f"What it has made so far for {self._run.name} is removed again. That takes a moment; it is shown here.",
+            (Choice("go-on", "Go on deploying"), Choice("stop", "Stop and undo", danger=True)),
+        )
+        self.app.push_screen(ConfirmScreen(question), self._stop_as)
+
+    def _stop_as(self, answer: str | None) -> None:
+        if answer == "stop":
+            self.app.post_message(navigation.StopRun(self._run))
+
+
+def _summary(run: DeploymentRun) -> str:
+    endpoint = run.plan.endpoint
+    count = f"{endpoint.instance_count} × " if endpoint.instance_count > 1 else ""
+    price = format_hourly(run.plan.price_usd_per_hour)
+    return f"{run.plan.model.reference} on {count}{endpoint.instance_type} in {run.plan.region}, {price}"

@@ -1,0 +1,211 @@
+"""Last step: everything that was decided and why, what it costs, and the button that does it."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Button, DataTable, Input, Static
+
+from core.deployments.names import check_endpoint_name
+from core.deployments.plan import Plan
+from core.errors import SagewizardError
+from core.quantities import format_bytes, format_count, format_hourly, format_monthly
+from tui.draft import StepName
+from tui.status_words import MUTED, in_cell
+from tui.widgets.problem import ProblemBox
+from tui.widgets.steps.step import Commit, JumpTo, NameChosen, Step
+from tui.wizard_state import WizardState
+
+_LABEL_CELLS: Final = 9
+_PADDING_CELLS: Final = 8
+"""Around three columns, and the scroll bar's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """One decision: its label, its value, why it is so, and the step to change it in (`None`: the program's own)."""
+
+    label: str
+    value: str
+    why: str
+    step: StepName | None
+
+
+class ReviewTable(DataTable[Text]):
+    """The decisions; Enter goes to where one is changed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Change", id="review.change", tooltip="Go to the step that decides this row"),
+    ]
+
+
+class CommitButton(Button):
+    """Names the act and its price."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "press", "Create", id="review.create", tooltip="Create the endpoint"),
+    ]
+
+
+class ReviewStep(Step):
+    """Shows the plan."""
+
+    step: ClassVar[StepName] = "review"
+
+    def compose(self) -> ComposeResult:
+        """Lay out the name, the decisions, the command and the button."""
+        with Horizontal(classes="question-line", id="name-line"):
+            yield Static("Endpoint name", classes="label", id="name-label")
+            yield Input(id="name", max_length=80, compact=True)
+        yield ProblemBox(id="review-problem")
+        yield ReviewTable(id="review", cursor_type="row", show_header=False)
+        yield Static(id="review-why")
+        yield Static(id="command")
+        yield Static(id="cost")
+        with Horizontal(id="commit-line"):
+            yield Static(id="commit-space")
+            yield CommitButton("Working it out …", id="commit", disabled=True)
+
+    def on_mount(self) -> None:
+        """Set the table up."""
+        table = self.query_one(ReviewTable)
+        for key in ("label", "value", "why"):
+            table.add_column("", key=key, width=10)
+        self._rows: tuple[ReviewRow, ...] = ()
+        self._plan: Plan | None = None
+
+    def show(self, state: WizardState) -> None:
+        """Show the plan, or what keeps it from being made."""
+        plan, name = state.draft.plan, self.query_one("#name", Input)
+        self.query_one(ProblemBox).show(state.problems.get("plan"))
+        if not name.has_focus:
+            name.value = plan.endpoint.name if plan else state.draft.name or name.value
+        button = self.query_one(Button)
+        button.disabled = plan is None
+        if plan is None:
+            button.label = "Working it out …" if "plan" in state.asking else "Not possible as it is"
+            self._plan = None
+            return
+        button.label = Content(commit_words(plan))
+        button.refresh(layout=True)
+        self.query_one("#cost", Static).update(cost_words(plan, sandbox=state.sandbox))
+        self.query_one("#command", Static).update(
+            Content.assemble(("The same as a command  ", "$quiet"), (state.command, "$foreground"))
+        )
+        if plan is not self._plan:
+            self._plan = plan
+            self._fill(review_rows(plan))
+            if self.screen.focused is None or self.screen.focused is button:
+                button.focus()
+
+    def on_resize(self) -> None:
+        """Share the width between values and reasons."""
+        table = self.query_one(ReviewTable)
+        room = self.size.width - _LABEL_CELLS - _PADDING_CELLS
+        widths = {"label": _LABEL_CELLS, "value": room * 11 // 20, "why": room - room * 11 // 20}
+        for key, column in table.columns.items():
+            column.width = max(1, widths[str(key.value)])
+        if self._plan:
+            self._fill(self._rows)
+
+    def _fill(self, rows: tuple[ReviewRow, ...]) -> None:
+        table, colours = self.query_one(ReviewTable), self.app.theme_variables
+        table.clear()
+        self._rows = rows
+        for row in rows:
+            table.add_row(
+                in_cell(row.label, MUTED, colours),
+                in_cell(row.value, "foreground", colours),
+                in_cell(row.why, MUTED, colours),
+            )
+
+    def take_focus(self) -> None:
+        """Focus the button when there is a plan; until then nothing, so that Enter cannot be too early."""
+        button = self.query_one(Button)
+        if button.disabled:
+            self.screen.set_focus(None)
+        else:
+            button.focus()
+
+    @on(DataTable.RowHighlighted)
+    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
+        if event.data_table.has_focus and 0 <= event.cursor_row < len(self._rows):
+            row = self._rows[event.cursor_row]
+            change = " · enter changes it" if row.step else ""
+            self.query_one("#review-why", Static).update(
+                Content.assemble(f"{row.label}: {row.value}", (f" – {row.why}{change}", "$quiet"))
+            )
+
+    @on(DataTable.RowSelected)
+    def _selected(self, event: DataTable.RowSelected) -> None:
+        if 0 <= event.cursor_row < len(self._rows) and (step := self._rows[event.cursor_row].step):
+            self.post_message(JumpTo(step))
+
+    @on(Input.Submitted, "#name")
+    @on(Input.Blurred, "#name")
+    def _named(self, event: Input.Submitted | Input.Blurred) -> None:
+        text = event.value.strip()
+        if not text or (self._plan and text == self._plan.endpoint.name):
+            if isinstance(event, Input.Submitted):
+                self.take_focus()
+            return
+        try:
+            check_endpoint_name(text)
+        except SagewizardError as problem:
+            event.input.add_class("-invalid")
+            self.query_one(ProblemBox).show(problem)
+            return
+        event.input.remove_class("-invalid")
+        if isinstance(event, Input.Submitted):
+            self.screen.set_focus(None)
+        self.post_message(NameChosen(text))
+
+    @on(Button.Pressed)
+    def _commit(self) -> None:
+        self.post_message(Commit())
+
+
+def commit_words(plan: Plan) -> str:
+    """Return what the button says: the act and its price."""
+    count = plan.endpoint.instance_count
+    act = "Create endpoint" if count == 1 else f"Create endpoint on {count} instances"
+    return act if plan.price_usd_per_hour is None else f"{act} – {format_hourly(plan.price_usd_per_hour)}"
+
+
+def cost_words(plan: Plan, *, sandbox: bool) -> Content:
+    """Return what it costs, and from when."""
+    price = plan.price_usd_per_hour
+    words = "price unknown" if price is None else f"{format_hourly(price)} · {format_monthly(price)}"
+    note = "on AWS; the sandbox costs nothing" if sandbox else "from “creating” until it is deleted, used or not"
+    return Content.assemble((words, "bold $accent"), (f"  {note}", "$quiet"))
+
+
+def review_rows(plan: Plan) -> tuple[ReviewRow, ...]:
+    """Return the decisions of a plan in the order a person makes them."""
+    model, endpoint, container, why = plan.model, plan.endpoint, plan.container, plan.reasons.get
+    parameters = f"{format_count(model.parameters)} parameters, " if model.parameters else ""
+    packaged = sum(file.bytes for file in model.files)
+    count = f"{endpoint.instance_count} × " if endpoint.instance_count > 1 else ""
+    role_key = "role.create" if plan.role.create else "role.arn"
+    role = f"create {plan.role.create}" if plan.role.create else str(plan.role.arn).rsplit("/", 1)[-1]
+    timeouts = (
+        f"{endpoint.download_timeout_seconds // 60} min fetch, {endpoint.startup_timeout_seconds // 60} min start"
+    )
+    return (
+        ReviewRow("Model", model.reference, f"{parameters}{model.dtype or 'type unknown'}, {model.task}", "model"),
+        ReviewRow(
+            "Artifact", f"{format_bytes(packaged)} in {len(model.files)} files", "model.tar.gz, with code/", "size"
+        ),
+        ReviewRow("Instance", f"{count}{endpoint.instance_type}", why("endpoint.instance_type", ""), "instance"),
+        ReviewRow("Role", role, why(role_key, ""), "role"),
+        ReviewRow("Handler", plan.artifact.template, why("artifact.template", ""), None),
+        ReviewRow("Container", container.image.rsplit("/", 1)[-1], why("container.image", ""), None),
+        ReviewRow("Bucket", plan.artifact.bucket or "the account's own", "made when it is absent", None),
+        ReviewRow("Timeouts", timeouts, why("endpoint.startup_timeout_seconds", ""), None),
+        ReviewRow("Region", plan.region, "of the account as it was opened", None),
+    )

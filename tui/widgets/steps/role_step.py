@@ -1,0 +1,101 @@
+"""Fourth step: which role the endpoint works under."""
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from core.aws.roles import Role
+from tui.draft import Draft, GivenRole, NewRole, RoleChoice, StepName
+from tui.widgets.problem import ProblemBox
+from tui.widgets.steps.step import Proceed, RoleChosen, Step
+from tui.wizard_state import WizardState
+
+_NEW = "new"
+_NEW_WORDS = (
+    "It may read this artifact, pull this container image and write this endpoint's log: nothing else. "
+    "It is deleted together with the endpoint."
+)
+
+
+class RoleList(OptionList):
+    """The roles; Enter takes one and goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select", "Continue", id="role.continue", tooltip="Take this role and go on"),
+    ]
+
+
+class RoleStep(Step):
+    """Offers a role of the deployment's own, the account's usable roles, and any other by its ARN."""
+
+    step: ClassVar[StepName] = "role"
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list and the field for another role."""
+        yield Static("Which execution role?", classes="question")
+        yield ProblemBox(id="role-problem")
+        yield RoleList(id="roles")
+        yield Static("Another role, by name or ARN", classes="label")
+        yield Input(id="role-input", placeholder="arn:aws:iam::123456789012:role/name", max_length=300, compact=True)
+
+    def on_mount(self) -> None:
+        """Nothing is listed yet."""
+        self._listed: tuple[str, ...] = ()
+
+    def show(self, state: WizardState) -> None:
+        """Show the roles; the one that holds is under the cursor."""
+        draft = state.draft
+        self.query_one(ProblemBox).show(state.problems.get("roles"))
+        options = role_options(draft, asking="roles" in state.asking)
+        listed = tuple(str(option.id) for option in options)
+        if listed == self._listed:
+            return
+        roles = self.query_one(RoleList)
+        roles.clear_options()
+        roles.add_options(options)
+        self._listed = listed
+        choice = draft.role_choice
+        at = _NEW if isinstance(choice, NewRole) else choice.arn
+        if at in listed:
+            roles.highlighted = listed.index(at)
+        else:
+            self.query_one(Input).value = at
+
+    def take_focus(self) -> None:
+        """Focus the list."""
+        self.query_one(RoleList).focus()
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self._take(NewRole() if event.option_id == _NEW else GivenRole(str(event.option_id)))
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        if text := event.value.strip():
+            self._take(GivenRole(text))
+
+    def _take(self, choice: RoleChoice) -> None:
+        self.post_message(RoleChosen(choice))
+        self.post_message(Proceed())
+
+
+def role_options(draft: Draft, *, asking: bool) -> list[Option]:
+    """Return what can be chosen, a role of the deployment's own first."""
+    new = Content.assemble(("+ Create a role for this endpoint  ", "bold"), ("★ recommended", "$success"))
+    options = [Option(Content("\n").join([new, Content.styled(f"  {_NEW_WORDS}", "$quiet")]), id=_NEW)]
+    options += [Option(_role_words(role), id=role.arn) for role in draft.roles or ()]
+    if asking:
+        options.append(
+            Option(Content.styled("◐ Looking for the account's roles …", "$quiet"), id="asking", disabled=True)
+        )
+    return options
+
+
+def _role_words(role: Role) -> Content:
+    note = "made by sagewizard for one endpoint: it reads that one's artifact only" if role.ours else role.arn
+    return Content.assemble(f"  {role.name}\n", (f"  {note}", "$quiet"))

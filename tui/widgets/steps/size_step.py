@@ -1,0 +1,125 @@
+"""Second step: what will be packaged, what is left out and why, and how large it is against a machine's memory."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable, Static
+
+from core.instances.fit import Budget, FitRow
+from core.models.facts import WeightSet
+from core.quantities import format_bytes, format_memory
+from tui.draft import StepName
+from tui.status_words import MUTED, in_cell
+from tui.widgets.facts import Fact, FactList
+from tui.widgets.steps.step import Proceed, Step
+from tui.wizard_state import WizardState
+
+_BAR_CELLS = 24
+
+
+class FileTable(DataTable[Text]):
+    """The files; Enter goes on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Continue", id="size.continue", tooltip="Go on to the instance"),
+    ]
+
+
+class SizeStep(Step):
+    """Shows the weight set file by file."""
+
+    step: ClassVar[StepName] = "size"
+
+    def compose(self) -> ComposeResult:
+        """Lay out the sums above the files."""
+        yield Static("What will be packaged", classes="question")
+        yield FactList(id="size-facts")
+        yield FileTable(id="size-files", cursor_type="row")
+
+    def on_mount(self) -> None:
+        """Set the table up."""
+        table = self.query_one(FileTable)
+        for title, width in (("", 10), ("Size", 9), ("File", None), ("Why", None)):
+            table.add_column(title, width=width)
+        self._shown: WeightSet | None = None
+
+    def show(self, state: WizardState) -> None:
+        """Show the weight set and the machine it would run on."""
+        draft = state.draft
+        if draft.weights is None:
+            self.query_one(FactList).show(())
+            return
+        facts = [*size_facts(draft.weights), *memory_facts(draft.row)]
+        if draft.table is None:
+            facts.append(Fact("Memory", "working out which machines hold it …", colour=MUTED))
+        self.query_one(FactList).show(facts)
+        if draft.weights is not self._shown:
+            self._shown = draft.weights
+            self._fill(draft.weights)
+
+    def _fill(self, weights: WeightSet) -> None:
+        table, colours = self.query_one(FileTable), self.app.theme_variables
+        table.clear()
+        kept = [("weights", file) for file in weights.weights] + [("support", file) for file in weights.support]
+        for kind, file in kept:
+            table.add_row(
+                in_cell(f"✓ {kind}", "success", colours),
+                Text(format_bytes(file.bytes), justify="right"),
+                Text(file.path),
+                Text("one of the shards" if kind == "weights" and weights.shards > 1 else ""),
+            )
+        for left in weights.left_out:
+            table.add_row(
+                in_cell("– left out", MUTED, colours),
+                in_cell(f"{format_bytes(left.file.bytes):>9}", MUTED, colours),
+                in_cell(left.file.path, MUTED, colours),
+                in_cell(left.reason, MUTED, colours),
+            )
+
+    def take_focus(self) -> None:
+        """Focus the files, so that they can be read through; Enter goes on."""
+        self.query_one(FileTable).focus()
+
+    @on(DataTable.RowSelected)
+    def _go_on(self) -> None:
+        self.post_message(Proceed())
+
+
+def size_facts(weights: WeightSet) -> tuple[Fact, ...]:
+    """Return the sums of a weight set, in words."""
+    shards = "1 file" if weights.shards == 1 else f"{weights.shards} shards"
+    left = sum(entry.file.bytes for entry in weights.left_out)
+    support = sum(file.bytes for file in weights.support)
+    return (
+        Fact("Weights", f"{format_bytes(weights.weight_bytes)} in {shards}, {weights.format}"),
+        Fact("Beside them", f"{format_bytes(support)} in {len(weights.support)} files (config, tokenizer)"),
+        Fact("Left out", f"{format_bytes(left)} in {len(weights.left_out)} files" if weights.left_out else "nothing"),
+    )
+
+
+def memory_facts(row: FitRow | None) -> tuple[Fact, ...]:
+    """Return how full the chosen machine would be, as bars."""
+    if row is None:
+        return ()
+    parts: list[tuple[str, Budget | None]] = [
+        ("each GPU", row.fit.gpu),
+        ("memory", row.fit.host),
+        ("disk", row.fit.disk),
+    ]
+    return tuple(
+        Fact(f"{row.fit.instance.name} {what}" if number == 0 else what, budget_words(budget, disk=what == "disk"))
+        for number, (what, budget) in enumerate((what, budget) for what, budget in parts if budget is not None)
+    )
+
+
+def budget_words(budget: Budget, *, disk: bool = False) -> str:
+    """Return a budget as a bar and its numbers: `██████░░░░ 0.9 of 6.4 GiB`."""
+    share = min(1.0, budget.required_bytes / budget.usable_bytes) if budget.usable_bytes else 1.0
+    full = round(share * _BAR_CELLS)
+    words = format_bytes if disk else format_memory
+    over = "" if budget.holds else "  ✗ too much"
+    bar = "━" * full + "╌" * (_BAR_CELLS - full)
+    return f"{bar} {words(budget.required_bytes)} of {words(budget.usable_bytes)}{over}"

@@ -1,0 +1,72 @@
+"""What the wizard and its steps say to each other."""
+
+from typing import ClassVar
+
+from textual.containers import Vertical
+from textual.message import Message
+
+from tui.draft import RoleChoice, StepName
+from tui.wizard_state import WizardState
+
+
+class Step(Vertical):
+    """One step: it shows the state it is given, and posts what the person decides."""
+
+    step: ClassVar[StepName]
+
+    def show(self, state: WizardState) -> None:
+        """Show the state; called whenever it changed while the step is in view, and when it comes into view."""
+        raise NotImplementedError
+
+    def take_focus(self) -> None:
+        """Put the focus where the next key belongs; called when the step comes into view."""
+        raise NotImplementedError
+
+
+class Proceed(Message):
+    """Go on to the next step."""
+
+
+class Commit(Message):
+    """Carry the plan out."""
+
+
+class JumpTo(Message):
+    """Go to a step to change it."""
+
+    def __init__(self, step: StepName) -> None:
+        super().__init__()
+        self.step = step
+
+
+class ModelNamed(Message):
+    """A model was named and Enter pressed: look at it, or go on when it is known."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+class InstanceChosen(Message):
+    """An instance type was chosen, or a number of instances."""
+
+    def __init__(self, name: str | None = None, count: int | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.count = count
+
+
+class RoleChosen(Message):
+    """A role was chosen."""
+
+    def __init__(self, role: RoleChoice) -> None:
+        super().__init__()
+        self.role = role
+
+
+class NameChosen(Message):
+    """The endpoint's name was changed."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name

@@ -1,0 +1,89 @@
+"""What all screens share: the account once it is open, the draft, the deployments under way."""
+
+from typing import TYPE_CHECKING
+
+from textual.dom import DOMNode
+from textual.signal import Signal
+
+from core.errors import SagewizardError
+from tui.context import AppContext
+
+if TYPE_CHECKING:
+    from core.account import Account, Identity
+    from core.models.hub import HubClient
+    from tui.draft import Draft
+    from tui.runs import DeploymentRun
+
+
+class Workspace:
+    """The state of the program while it runs. Only the app changes it; screens subscribe to the signals.
+
+    `account` is `None` until it is open; `problem` then says why it could not be opened. `draft` is the wizard's, kept
+    when its screen is left.
+    """
+
+    def __init__(self, context: AppContext, owner: DOMNode) -> None:
+        self.context = context
+        self.account: Account | None = None
+        self.identity: Identity | None = None
+        self.problem: SagewizardError | None = None
+        self.draft: Draft | None = None
+        self.runs: list[DeploymentRun] = []
+        self.deleting: dict[str, str] = {}
+        """Endpoints being deleted, and what is being removed of each just now."""
+        self._made: list[str] = []
+        self._hub: HubClient | None = None
+        self.account_changed: Signal[None] = Signal(owner, "account-changed")
+        self.endpoints_changed: Signal[None] = Signal(owner, "endpoints-changed")
+        self.run_changed: Signal[DeploymentRun] = Signal(owner, "run-changed")
+
+    def open_account(self) -> "Account":
+        """Return the open account.
+
+        Raises:
+            SagewizardError: it is not open yet, or could not be opened.
+        """
+        if self.account is None:
+            raise self.problem or SagewizardError("The account is not open yet.", fix="Wait a moment, then try again.")
+        return self.account
+
+    @property
+    def hub(self) -> "HubClient":
+        """The Hub, as the environment says to reach it."""
+        if self._hub is None:
+            from core.models.hub import HubClient
+
+            self._hub = HubClient()
+        return self._hub
+
+    def count_made(self, name: str) -> None:
+        """Remember that this session brought the endpoint into service."""
+        self._made.append(name)
+
+    def count_gone(self, name: str) -> None:
+        """Remember that the endpoint is deleted."""
+        self._made = [made for made in self._made if made != name]
+
+    @property
+    def farewell(self) -> str:
+        """What to say in the shell after the program: which endpoints it leaves running; empty when none."""
+        sandbox = "--sandbox " if self.context.sandbox else ""
+        lines = [
+            f"{name} is in service. Chat: sagewizard {sandbox}chat {name} · "
+            f"delete: sagewizard {sandbox}endpoints delete {name}\n"
+            for name in self._made
+        ]
+        return "".join(lines)
+
+    @property
+    def active_runs(self) -> "list[DeploymentRun]":
+        """The deployments that go on now, oldest first."""
+        return [run for run in self.runs if run.active]
+
+    @property
+    def where(self) -> str:
+        """The account in words: `sandbox`, `profile work`, …"""
+        if self.context.sandbox:
+            return "sandbox"
+        label = self.account.label if self.account else self.context.profile or "default"
+        return f"profile {label}"
