@@ -47,7 +47,7 @@ class Front:
                 return error_for(environ, scope.service, code, message, status=403).send(start_response)
             service = self._services.get(scope.service)
             if service is None:
-                message = f"The sandbox has no {scope.service}: it plays {', '.join(sorted(self._services))} only."
+                message = f"The sandbox has no service “{scope.service}”, only {', '.join(sorted(self._services))}."
                 return error_for(environ, scope.service, "ServiceNotInSandbox", message).send(start_response)
             return service(environ, start_response, scope.region)
         except Exception:  # noqa: BLE001 - a fault of one request must not end the account

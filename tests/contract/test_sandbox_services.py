@@ -66,7 +66,7 @@ class TestTheAwsCommand:
     def test_says_what_the_sandbox_lacks(self, sandbox_environment: Mapping[str, str]) -> None:
         said = run_aws(sandbox_environment, "ec2", "describe-instances", fails=True)
         assert "(ServiceNotInSandbox)" in said
-        assert "The sandbox has no ec2" in said
+        assert "The sandbox has no service “ec2”" in said
 
 
 class TestS3:
