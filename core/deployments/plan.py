@@ -43,12 +43,16 @@ class PlannedArtifact:
 
 @dataclass(frozen=True, slots=True)
 class PlannedContainer:
-    """The serving container: its engine, its image's URI and its environment (no secrets)."""
+    """The serving container: its engine, its image's URI and its environment (no secrets).
+
+    `dialect` is the request format that a chat with the endpoint uses: `messages`, `inputs` or `text`.
+    """
 
     engine: str
     image: str
     environment: Mapping[str, str]
     inference_ami_version: str | None
+    dialect: str = "inputs"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from core.errors import RefusedError
 from core.instances.fit import FitRow, FitTable
 from core.models.facts import ModelFacts, WeightSet
 from core.quantities import format_bytes, format_count, format_hourly, format_memory
+from core.serving.engines import ENGINES
 from core.serving.images import ContainerImage, huggingface_image
 from core.serving.templates import InferenceTemplate, all_templates, find_template, template_for
 
@@ -78,8 +79,13 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
         container=PlannedContainer(
             engine=row.fit.engine,
             image=image.uri,
-            environment=_environment(facts, template),
+            environment={
+                **ENGINES[row.fit.engine].environment,
+                **({"HF_TASK": task} if (task := _task(facts, template)) else {}),
+                "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",  # logging.INFO: a start that hangs is told by its log
+            },
             inference_ami_version=_ami(image, reasons),
+            dialect=_choose_dialect(facts, template, reasons),
         ),
         role=_choose_role(name, choices, account, reasons),
         endpoint=_planned_endpoint(name, row, weights, choices, reasons),
@@ -171,7 +177,7 @@ def _planned_model(facts: ModelFacts, weights: WeightSet, template: InferenceTem
     return PlannedModel(
         reference=str(facts.reference),
         revision=facts.revision,
-        task=facts.task or template.tasks[0],
+        task=_task(facts, template) or "custom",
         library=facts.library,
         architecture=facts.architecture,
         parameters=facts.parameters,
@@ -183,13 +189,17 @@ def _planned_model(facts: ModelFacts, weights: WeightSet, template: InferenceTem
     )
 
 
-def _environment(facts: ModelFacts, template: InferenceTemplate) -> dict[str, str]:
-    return {
-        "HF_HUB_OFFLINE": "1",  # everything is in the artifact: starting must not depend on the Hub
-        "HF_TASK": facts.task or template.tasks[0],
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
-        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",  # each worker holds the weights once more
-    }
+def _task(facts: ModelFacts, template: InferenceTemplate) -> str | None:
+    return facts.task or next(iter(template.tasks), None)
+
+
+def _choose_dialect(facts: ModelFacts, template: InferenceTemplate, reasons: dict[str, str]) -> str:
+    spoken = [dialect for dialect in template.dialects if dialect != "messages" or facts.chat_template]
+    dialect = spoken[0] if spoken else "inputs"
+    reasons["container.dialect"] = (
+        "the model has a chat template" if dialect == "messages" else "the template's format for a plain prompt"
+    )
+    return dialect
 
 
 def _ami(image: ContainerImage, reasons: dict[str, str]) -> str | None:

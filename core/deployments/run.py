@@ -35,7 +35,7 @@ class Run:
         return resource_tags(
             deployment_id=self.ledger.deployment.id,
             model=self.plan.model.reference,
-            dialect="messages" if self.plan.model.chat_template else "inputs",
+            dialect=self.plan.container.dialect,
             engine=self.plan.container.engine,
         )
 
