@@ -13,6 +13,9 @@ from typing import Any, Final
 ACCOUNT_ID: Final = "123456789012"
 """The account number of the sandbox: the one that AWS's documentation uses."""
 
+USER: Final = "sandbox"
+"""The IAM user whose keys the sandbox gives out; there is nobody else in a new account."""
+
 SERVICES: Final[Mapping[str, str]] = {
     "s3": "s3",
     "iam": "iam",
@@ -25,14 +28,15 @@ SERVICES: Final[Mapping[str, str]] = {
 
 
 class MotoServices:
-    """moto's applications, each made when first asked for."""
+    """moto's applications, each made when first asked for, for an account whose one user has the given access key."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, access_key_id: str, secret_access_key: str) -> None:
         # Read by moto when it is imported.
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
         self._apps: dict[str, Any] = {}
+        self._keys = access_key_id, secret_access_key
         self._lock = threading.Lock()
 
     def handle(self, service: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -62,5 +66,17 @@ class MotoServices:
             if name not in self._apps:
                 from moto.moto_server.werkzeug_app import create_backend_app
 
+                if name in {"iam", "sts"} and not self._apps.keys() & {"iam", "sts"}:
+                    self._make_user()
                 self._apps[name] = create_backend_app(name)
             return self._apps[name]
+
+    def _make_user(self) -> None:
+        """Give the account its user, so that GetCallerIdentity has somebody to name."""
+        from moto.backends import get_backend
+
+        for partition, region in (("aws", "us-east-1"), ("aws-cn", "cn-north-1"), ("aws-us-gov", "us-gov-west-1")):
+            iam = get_backend("iam")[ACCOUNT_ID][partition]
+            iam.create_user(region, USER)
+            key = iam.create_access_key(USER)
+            key.access_key_id, key.secret_access_key = self._keys

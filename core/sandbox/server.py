@@ -86,7 +86,7 @@ class Services:
 
     def __init__(self, running: RunningSandbox) -> None:
         self._running = running
-        self._moto = MotoServices()
+        self._moto = MotoServices(access_key_id=running.access_key_id, secret_access_key=running.secret_access_key)
         self._state = state = HostingState()
         self._supervisor = Supervisor(
             state,

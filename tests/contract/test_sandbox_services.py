@@ -41,7 +41,8 @@ def run_aws(environment: Mapping[str, str], *words: str, fails: bool = False) ->
 
 class TestTheAwsCommand:
     def test_knows_who_it_is_and_what_there_is(self, sandbox_environment: Mapping[str, str]) -> None:
-        assert run_aws(sandbox_environment, "sts", "get-caller-identity")["Account"] == "123456789012"
+        who = run_aws(sandbox_environment, "sts", "get-caller-identity")
+        assert (who["Account"], who["Arn"]) == ("123456789012", "arn:aws:iam::123456789012:user/sandbox")
         found = run_aws(sandbox_environment, "sagemaker", "list-endpoints", "--name-contains", "nothing-has-this")
         assert found == {"Endpoints": []}
 
