@@ -39,10 +39,10 @@ def from_network(error: BaseException, endpoint: str, *, timeout: float) -> Sage
         )
     if is_timeout(error):
         return UnreachableError(f"{endpoint} did not answer within {timeout:g} seconds.", fix=fix)
+    said = clean_line(str(error)).rstrip(".") or type(error).__name__
     if is_network(error):
-        said = clean_line(str(error)) or type(error).__name__
         return UnreachableError(f"{endpoint} cannot be reached: {said}.", fix=fix)
-    return UnreachableError(f"{endpoint} could not be asked: {clean_line(str(error))}.", fix=fix)
+    return UnreachableError(f"{endpoint} could not be asked: {said}.", fix=fix)
 
 
 def from_answer(

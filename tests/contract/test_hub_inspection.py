@@ -250,6 +250,11 @@ def test_a_refused_connection() -> None:
     assert "HF_ENDPOINT" in caught.value.fix
 
 
+def test_an_endpoint_that_is_no_address() -> None:
+    with pytest.raises(UnreachableError, match=r"localhost:99 could not be asked: .*[^.]\.$"):
+        inspect_model(HubReference(NAME), HubClient("localhost:99"), CancelToken())
+
+
 def test_an_answer_cut_short_is_asked_for_again(hub: StandInHub) -> None:
     hub.add(NAME, FILES)
     hub.fault("/api/models", cut_after=20)

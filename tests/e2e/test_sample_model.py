@@ -98,6 +98,7 @@ def test_what_it_does_not_know_it_owns_up_to(ask: Ask, question: str) -> None:
 def test_a_bare_question_is_gone_on_with_by_its_answer(loaded: tuple[Any, Any]) -> None:
     tokenizer, model = loaded
     given = tokenizer("What is an endpoint?", return_tensors="pt")
+    assert set(given) == {"input_ids", "attention_mask"}  # token types would be added to the words as words
     text = tokenizer.decode(model.generate(**given)[0], skip_special_tokens=True)
     assert "hosted model" in text
 
