@@ -6,7 +6,7 @@ nor hide others.
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -47,9 +47,7 @@ def page(things: Iterable[Listed], request: Mapping[str, Any], member: str) -> d
     return answer
 
 
-def slice_page(
-    things: list[Mapping[str, Any]], request: Mapping[str, Any], member: str, *, size: int
-) -> dict[str, Any]:
+def slice_page(things: Sequence[Any], request: Mapping[str, Any], member: str, *, size: int) -> dict[str, Any]:
     """Return one page of a list with a fixed order, told by position; `size` is the page without `MaxResults`.
 
     Raises:

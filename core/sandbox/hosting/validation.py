@@ -45,8 +45,7 @@ def validate(shape: Any, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(shape: Any, value: Any, path: str, faults: list[str]) -> Any:
     kind: str = shape.type_name
-    expected = _TYPES[kind]
-    if not isinstance(value, expected) or (isinstance(value, bool) and kind != "boolean"):
+    if not _has_type(value, kind):
         raise ApiError("SerializationException", f"{_said_type(value)} can not be converted to {_wanted_type(kind)}")
     faults += [
         f"Value {_shown(value)} at '{path}' failed to satisfy constraint: {fault}" for fault in _faults(shape, value)
@@ -60,6 +59,10 @@ def _value(shape: Any, value: Any, path: str, faults: list[str]) -> Any:
     if kind == "map":
         return _map(shape, value, path, faults)
     return _moment(value) if kind == "timestamp" else value
+
+
+def _has_type(value: object, kind: str) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _structure(shape: Any, value: Mapping[str, Any], path: str, faults: list[str]) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def _map(shape: Any, value: Mapping[str, Any], path: str, faults: list[str]) -> 
                 f"[{', '.join(wrong)}]"
             )
     for entry in value.values():
-        if not isinstance(entry, _TYPES[shape.value.type_name]):
+        if not _has_type(entry, shape.value.type_name):
             raise ApiError(
                 "SerializationException",
                 f"{_said_type(entry)} can not be converted to {_wanted_type(shape.value.type_name)}",
