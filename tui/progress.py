@@ -10,7 +10,7 @@ from typing import Final, Self, TextIO
 
 from core.deployments.events import Emit, Event, Stage
 from core.errors import SagewizardError
-from core.external_text import clean_line
+from core.external_text import clean, clean_line
 from core.quantities import format_bytes, format_duration
 from tui.interrupts import nothing_left
 from tui.output import styled
@@ -100,7 +100,8 @@ class ProgressLines:
     def _finished_line(self, event: Event) -> str:
         title, text = TITLES[event.stage], clean_line(event.message)
         if event.kind == "log":
-            return styled(f"{' ' * (_TITLE_WIDTH + 4) if self._live else '  | '}{text}", self._stream, dim=True)
+            kept = clean(event.message).replace("\n", " ")  # with its indentation: it may be a trace
+            return styled(f"{' ' * (_TITLE_WIDTH + 4) if self._live else '  | '}{kept}", self._stream, dim=True)
         if event.kind == "warning":
             return styled(f"{'! ' if self._live else ''}{title}: {text}", self._stream, fg="yellow")
         elapsed = self._elapsed(event)

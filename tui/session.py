@@ -121,17 +121,15 @@ class Session:
         with stopping_politely(self.cancel, at_once, notice=notice):
             yield
 
-    def command(self, rest: str) -> str:
+    def command(self, *words: str) -> str:
         """Return the command line that goes on in the same account: `sagewizard --sandbox chat NAME`."""
         import shlex
 
-        words = ["sagewizard"]
-        if self.options.sandbox:
-            words.append("--sandbox")
+        same = ["--sandbox"] if self.options.sandbox else []
         for name in ("profile", "region"):
             if value := getattr(self.options, name):
-                words += [f"--{name}", shlex.quote(value)]
-        return f"{' '.join(words)} {rest}"
+                same += [f"--{name}", value]
+        return shlex.join(["sagewizard", *same, *words])
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -166,6 +166,6 @@ def test_debug_tells_where_each_value_came_from(
 
 def test_the_next_command_goes_on_in_the_same_account() -> None:
     session = Session()
-    assert session.command("chat tiny") == "sagewizard chat tiny"
+    assert session.command("chat", "tiny") == "sagewizard chat tiny"
     session.options = CommonOptions(sandbox=True, profile="my work", region="eu-west-1")
-    assert session.command("chat tiny") == "sagewizard --sandbox --profile 'my work' --region eu-west-1 chat tiny"
+    assert session.command("chat", "tiny") == "sagewizard --sandbox --profile 'my work' --region eu-west-1 chat tiny"

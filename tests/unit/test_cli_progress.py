@@ -75,14 +75,17 @@ def test_text_from_outside_controls_nothing() -> None:
 
 
 def test_a_stream_that_went_away_does_not_stop_the_run() -> None:
-    stream = io.StringIO()
-    stream.close()
-    lines = ProgressLines.__new__(ProgressLines)
-    closed = _Terminal()
-    lines.__init__(closed)  # type: ignore[misc]
-    closed.close()
-    lines(_STARTED)
-    lines(_FINISHED)
+    stream = _Terminal()
+    with ProgressLines(stream) as lines:
+        lines(_STARTED)
+        stream.close()
+        lines(_upload(500))
+        lines(_FINISHED)
+
+
+def test_a_log_keeps_its_indentation() -> None:
+    shown = _run(io.StringIO(), Event("d", "endpoint", "log", '    File "inference.py", line 7'))
+    assert shown == '  |     File "inference.py", line 7\n'
 
 
 def test_each_event_is_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,5 @@
 """Plain tables: aligned, numbers to the right, cut to the terminal."""
 
-import os
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,5 +42,4 @@ def test_no_line_is_wider_than_the_terminal(rows: list[tuple[str, str]], width: 
 
 def test_a_pipe_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
-    assert os.environ["COLUMNS"] == "20"
     assert "x" * 200 in table([Column("A")], [["x" * 200]])

@@ -84,6 +84,8 @@ def _one(conversation: "Conversation", text: str, cancel: CancelToken, write: Ca
     answer = conversation.ask(text, cancel=cancel, on_text=write)
     if not answer.text.endswith("\n"):
         write("\n")
+    if answer.forgotten:
+        message(f"(The model holds no more: what was asked first is forgotten; {answer.forgotten} left out.)")
     return answer
 
 

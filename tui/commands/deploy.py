@@ -137,7 +137,7 @@ def left_behind(session: Session, account: "Account", endpoint: str) -> str:
     if found is None:
         return ""
     names = ", ".join(f"{resource.kind.replace('_', ' ')} {resource.name}" for resource in found.existing)
-    return f"Left in the account: {names}. Remove it: {session.command(f'endpoints delete {endpoint}')}"
+    return f"Left in the account: {names}. Remove it: {session.command('endpoints', 'delete', endpoint)}"
 
 
 def _summary(session: Session, account: "Account", made: "Deployment") -> str:
@@ -148,7 +148,7 @@ def _summary(session: Session, account: "Account", made: "Deployment") -> str:
         [
             ("Endpoint", f"{name} {state}"),
             ("Cost", f"none in the sandbox; on AWS {cost}" if account.sandbox else cost),
-            ("Chat", session.command(f"chat {name}")),
-            ("Delete", session.command(f"endpoints delete {name}")),
+            ("Chat", session.command("chat", name)),
+            ("Delete", session.command("endpoints", "delete", name)),
         ]
     )

@@ -44,7 +44,7 @@ def _list(session: Session) -> None:
         return
     if not found:
         data(f"There are no endpoints in {account.region}.")
-        message(f"Make one: {session.command('deploy MODEL')}")
+        message(f"Make one: {session.command('deploy', 'MODEL')}")
         return
     columns = [
         Column("Endpoint"),
@@ -139,7 +139,7 @@ def delete(session: Session, name: str, yes: bool) -> None:
         names = ", ".join(_called(resource) for resource in left)
         raise SagewizardError(
             f"Not all that belongs to {name} could be deleted; still there: {names}.",
-            fix=f"Try again: {session.command(f'endpoints delete {name}')}",
+            fix=f"Try again: {session.command('endpoints', 'delete', name)}",
         )
     if session.json:
         document({"endpoint": name, "deleted": [{"kind": gone.kind, "name": gone.name} for gone in going]})

@@ -82,7 +82,8 @@ def _readable_account(session: Session) -> "Clients | None":
     except (AccessError, NotFoundError, UnreachableError, UsageError) as error:
         if session.sandbox or session.options.profile:
             raise
-        message(f"Quotas are not known, and prices are list prices: {error.message}")
+        if not session.json:
+            message(f"Quotas are not known, and prices are list prices: {error.message}")
         return None
     return account.clients
 
@@ -116,7 +117,7 @@ def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool)
     if not show_all:
         _tell_the_rest(found, len(fitting) - len(rows))
     if found.recommended:
-        data(f"\nRecommended: {found.recommended}. {session.command(f'deploy {looked.facts.reference}')}")
+        data(f"\nRecommended: {found.recommended}. {session.command('deploy', str(looked.facts.reference))}")
     elif found.smallest_change:
         data(f"\n{found.smallest_change}")
 

@@ -1,6 +1,10 @@
 """`sagewizard package`: the artifact that SageMaker serves, built on this machine."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -31,9 +35,10 @@ def package(session: Session, model: str, output: Path, template: str | None, fo
 
     It holds one set of weights, the tokenizer and the code that serves them, as SageMaker expects them.
     """
-    if not force and (output.exists() or output.is_symlink()):
-        raise RefusedError(f"{output} exists already.", fix="Name another path, or replace it with --force.")
-    packed = _build(session, study(session, model), output, template)
+    _check_place(output, force=force)
+    looked = study(session, model)
+    with _way_made_for(output) as free:
+        packed = replace(_build(session, looked, free, output.name, template), path=output)
     if session.json:
         document(
             {
@@ -55,7 +60,42 @@ def package(session: Session, model: str, output: Path, template: str | None, fo
         )
 
 
-def _build(session: Session, looked: Study, output: Path, template_name: str | None) -> "Packed":
+def _check_place(output: Path, *, force: bool) -> None:
+    if not output.exists() and not output.is_symlink():
+        return
+    folder = output.is_dir() and not output.is_symlink()
+    if folder and not any(output.iterdir()):
+        return
+    if not force:
+        raise RefusedError(f"{output} exists already.", fix="Name another path, or replace it with --force.")
+    if folder and (_is_archive(output) or not (output / "code" / "inference.py").is_file()):
+        raise RefusedError(
+            f"{output} is a folder that holds something else than an artifact, and is not replaced.",
+            fix="Name another path.",
+        )
+
+
+def _is_archive(output: Path) -> bool:
+    return output.name.endswith(".tar.gz")
+
+
+@contextmanager
+def _way_made_for(output: Path) -> Iterator[Path]:
+    """Give the path to build at: `output`, or for a folder that is replaced a neighbour which then takes its place."""
+    if not output.is_dir() or not any(output.iterdir()):
+        yield output
+        return
+    with TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as beside:
+        yield Path(beside) / "new"
+        old = output.rename(Path(beside) / "old")
+        try:
+            (Path(beside) / "new").rename(output)
+        except OSError:
+            old.rename(output)
+            raise
+
+
+def _build(session: Session, looked: Study, path: Path, name: str, template_name: str | None) -> "Packed":
     from core.artifacts.archive import write_archive
     from core.artifacts.folder import write_folder
     from core.artifacts.tree import artifact_tree
@@ -67,17 +107,16 @@ def _build(session: Session, looked: Study, output: Path, template_name: str | N
     template = find_template(template_name) if template_name else template_for(facts.task, facts.library)
     source = open_source(facts.reference, facts.revision, session.hub())
     members = artifact_tree(weights.files, source, template)
-    archive = output.name.endswith(".tar.gz")
     with (
         ProgressLines() as lines,
         session.politely(),
-        Reporter("", lines).stage("package", f"Packaging {output}") as told,
+        Reporter("", lines).stage("package", f"Packaging {name}") as told,
     ):
-        packed = (write_archive if archive else write_folder)(
+        packed = (write_archive if _is_archive(path) else write_folder)(
             members,
-            output,
+            path,
             progress=lambda done, total: told.progress("Packaging", done, total, "bytes"),
             cancel=session.cancel,
         )
-        told.summary = output.name
+        told.summary = name
     return packed

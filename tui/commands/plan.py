@@ -33,7 +33,7 @@ def plan(session: Session, /, model: str, output: Path | None, **options: Any) -
     message(f"{summarise(made)}.")
     if output:
         _write(output, plan_to_json(made) + "\n" if output.suffix.lower() == ".json" else plan_to_yaml(made))
-        message(f"Wrote {output}. Run it: {session.command(f'deploy {output}')}")
+        message(f"Wrote {output}. Run it: {session.command('deploy', str(output))}")
     if session.json:
         click.echo(plan_to_json(made))
     elif output is None:
