@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import PurePath
 from typing import ClassVar, Final
@@ -226,6 +227,10 @@ def run_app(context: AppContext, *, reference: str | None = None) -> int:
         return await app.run_async() or app.return_code or 0
 
     code = asyncio.run(run())
-    if app.workspace.farewell:
-        sys.stdout.write(app.workspace.farewell)
+    sys.stdout.write(app.workspace.farewell)
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        # Pools within a call that is still under way; Python would wait for them, for a minute when AWS is silent.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     return code

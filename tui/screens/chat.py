@@ -79,6 +79,16 @@ class ChatScreen(Screen[None]):
         """Stop waiting."""
         self._calls.cancel_all()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known how the endpoint is talked to, so that a message can be sent."""
+        return self._conversation is not None
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The texts of the answers that are whole."""
+        return tuple(message.text for message in self.query(AnswerMessage) if message.whole)
+
     def _opened(self, found: "tuple[EndpointDetails, Conversation]") -> None:
         details, self._conversation = found
         about = [details.instance_type or "", format_hourly(details.price_usd_per_hour)]

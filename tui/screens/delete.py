@@ -27,7 +27,7 @@ _WORDS: Final = {
     "role": "its role",
     "bucket": "the bucket, if empty",
 }
-_NAME_CELLS: Final = 42
+_NAME_CELLS: Final = 38
 
 
 class DeleteScreen(ModalScreen[bool]):

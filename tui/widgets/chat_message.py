@@ -35,6 +35,8 @@ class AnswerMessage(Vertical):
         self._who = who
         self._stream: MarkdownStream | None = None
         self.text = ""
+        self.whole = False
+        """Whether all of it has come."""
 
     def compose(self) -> ComposeResult:
         """Lay out who and what."""
@@ -55,6 +57,7 @@ class AnswerMessage(Vertical):
             self._stream = None
         if not self.text.strip():
             await self.query_one(Markdown).update("*(an empty answer)*")
+        self.whole = True
         words = Content.assemble(self._who, (f"  {note}", "$quiet"))
         self.query_one(".who", Static).update(words)
 

@@ -4,6 +4,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from core.errors import SagewizardError
+from core.external_text import clean_line
 
 
 class ProblemBox(Static):
@@ -29,8 +30,13 @@ class ProblemBox(Static):
 
 
 def problem_words(problem: SagewizardError) -> Content:
-    """Return the error's sentence and, on a line of its own, its fix."""
-    sentence = Content.assemble(("✗ ", "$error"), problem.message)
+    """Return the error's sentence and, on a line of its own, its fix.
+
+    Errors quote what a person typed or pasted, so they are cleaned here once more.
+    """
+    sentence = Content.assemble(("✗ ", "$error"), clean_line(problem.message))
     return (
-        Content("\n").join([sentence, Content.assemble(("→ ", "$primary"), problem.fix)]) if problem.fix else sentence
+        Content("\n").join([sentence, Content.assemble(("→ ", "$primary"), clean_line(problem.fix))])
+        if problem.fix
+        else sentence
     )

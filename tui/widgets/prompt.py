@@ -6,6 +6,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from core.external_text import clean
+
 
 class Prompt(TextArea):
     """Grows with its text, to a few lines."""
@@ -34,7 +36,7 @@ class Prompt(TextArea):
 
     def action_send(self) -> None:
         """Send what is written, if anything is."""
-        if text := self.text.strip():
+        if text := clean(self.text).strip():  # it may have been pasted
             self.post_message(self.Sent(text))
 
     def action_new_line(self) -> None:

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from core.errors import SagewizardError
+from core.external_text import clean_line
 from core.models.facts import ModelFacts
 from core.models.reference import SAMPLE, SampleReference, parse_reference
 from core.quantities import format_bytes, format_count
@@ -72,8 +73,9 @@ class ModelStep(Step):
 
     @on(Input.Submitted)
     def _named(self, event: Input.Submitted) -> None:
-        if self._checked(event.value):
-            self.post_message(ModelNamed(event.value.strip()))
+        text = clean_line(event.value)  # it may have been pasted
+        if self._checked(text):
+            self.post_message(ModelNamed(text))
 
     @on(Input.Blurred)
     def _left(self, event: Input.Blurred) -> None:
