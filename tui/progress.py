@@ -73,12 +73,12 @@ class ProgressLines:
                 self._begun[event.stage], self._told = time.monotonic(), 0
             if event.kind in {"started", "progress"}:
                 self._show_progress(event)
-            elif event.stage != "ready" or event.kind != "finished":  # the summary on stdout tells of that
+            else:
                 self._show_line(event)
 
     def _show_progress(self, event: Event) -> None:
         if event.stage == "ready":
-            return
+            return  # it is over as soon as it is begun
         self._now = event
         if self._live:
             self._paint()
@@ -101,7 +101,7 @@ class ProgressLines:
         title, text = TITLES[event.stage], clean_line(event.message)
         if event.kind == "log":
             kept = clean(event.message).replace("\n", " ")  # with its indentation: it may be a trace
-            return styled(f"{' ' * (_TITLE_WIDTH + 4) if self._live else '  | '}{kept}", self._stream, dim=True)
+            return styled(f"  | {kept}", self._stream, dim=True)
         if event.kind == "warning":
             return styled(f"{'! ' if self._live else ''}{title}: {text}", self._stream, fg="yellow")
         elapsed = self._elapsed(event)

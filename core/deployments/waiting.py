@@ -33,7 +33,9 @@ def wait_until_in_service(
     """
     begun = time.monotonic()
     deadline = begun + timeout_seconds + _PROVISIONING_SECONDS
-    tail: LogTail | None = LogTail(account.clients, endpoint_log_group(name))
+    created = hosting.describe_endpoint(account.clients, name).created
+    # An endpoint of the same name that is gone has left its log there.
+    tail: LogTail | None = LogTail(account.clients, endpoint_log_group(name), since=created)
     seen: list[str] = []
     pause, status = _FIRST_PAUSE_SECONDS, ""
     while True:

@@ -10,6 +10,7 @@ import pytest
 from core.deployments.events import STAGES
 from core.sandbox.daemon import RunningSandbox
 from tests.e2e.program import Ended, inventory, run
+from tests.e2e.small_model import ECHO, write_model, write_template
 
 _NAME = "cli-journey"
 _STAGES = {*STAGES, "rollback", "delete"}
@@ -151,3 +152,17 @@ def test_deleting_takes_everything(sandbox: RunningSandbox, deployed: Ended) -> 
     assert {each["id"]: each["status"] for each in found}[deployed.lines[0]["deployment"]] == "deleted"
     absent = run("--sandbox", "endpoints", "show", _NAME)
     assert (absent.code, absent.out) == (1, "")
+
+
+def test_a_deployment_does_not_tell_the_log_of_a_namesake_that_is_gone(tmp_path: Path) -> None:
+    name, model = "cli-namesake", str(write_model(tmp_path / "model"))
+    told = []
+    for number, code in enumerate((f'print("of the first", flush=True)\n{ECHO}', ECHO)):
+        template = write_template(tmp_path / f"template{number}", code)
+        ended = run("--sandbox", "deploy", model, "--name", name, "--template", str(template), "--yes", "--json")
+        assert ended.code == 0, ended.err
+        told.append(" ".join(event["message"] for event in ended.lines if event["kind"] == "log"))
+        assert run("--sandbox", "endpoints", "delete", name, "--yes").code == 0
+    assert "of the first" in told[0]
+    assert "model_fn" in told[1]
+    assert "of the first" not in told[1]
