@@ -20,13 +20,8 @@ class Deployer:
         self._calls = Calls(app, debug=workspace.context.debug)
 
     def start(self, plan: Plan) -> DeploymentRun:
-        """Begin to carry out a plan.
-
-        Raises:
-            SagewizardError: the account is not open.
-        """
-        account = self._workspace.open_account()
-        run = DeploymentRun(plan)
+        """Begin to carry out a plan."""
+        run, workspace = DeploymentRun(plan), self._workspace
 
         def take_in(events: list[Event]) -> None:
             for event in events:
@@ -37,7 +32,7 @@ class Deployer:
         self._workspace.runs.append(run)
         self._calls.start(
             f"deploy-{len(self._workspace.runs)}",
-            lambda _: calls.deploy(plan, account, lambda: self._workspace.hub, feed.put, run.cancel),
+            lambda _: calls.deploy(plan, workspace.open_account(), lambda: workspace.hub, feed.put, run.cancel),
             lambda _: self._ready(run, feed),
             lambda problem: self._ended(run, feed, problem),
         )
@@ -54,7 +49,7 @@ class Deployer:
         """Delete an endpoint with all that was made for it."""
         if name in self._workspace.deleting:
             return
-        account = self._workspace.open_account()
+        workspace = self._workspace
         self._workspace.deleting[name] = ""
         warnings: list[str] = []
 
@@ -65,7 +60,7 @@ class Deployer:
         feed = Feed(self._app, take_in)
         self._calls.start(
             f"delete-{name}",
-            lambda cancel: calls.delete_endpoint(account, name, feed.put, cancel),
+            lambda cancel: calls.delete_endpoint(workspace.open_account(), name, feed.put, cancel),
             lambda _: self._deleted(name, feed, warnings),
             lambda problem: self._not_deleted(name, problem),
         )

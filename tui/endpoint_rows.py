@@ -10,8 +10,8 @@ from tui.runs import DeploymentRun
 if TYPE_CHECKING:
     from core.endpoints.desk import EndpointSummary
 
-FREE_STATUSES: Final = frozenset({"Failed", "OutOfService"})
-"""Statuses in which no instance runs, so nothing is paid."""
+FREE_STATUSES: Final = frozenset({"Failed", "OutOfService", "Deleting"})
+"""Statuses in which nothing is paid any more: the desk's, kept here because the desk is slow to import."""
 
 
 @dataclass(frozen=True, slots=True)

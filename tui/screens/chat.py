@@ -70,9 +70,9 @@ class ChatScreen(Screen[None]):
         """Find out how the endpoint is talked to."""
         self.query_one("#messages").anchor()
         self.set_interval(_TICK_SECONDS, self._tick)
-        account = self._workspace.open_account()
+        workspace, name = self._workspace, self._endpoint
         self._calls.start(
-            "open", lambda _: calls.start_conversation(account, self._endpoint), self._opened, self._failed
+            "open", lambda _: calls.start_conversation(workspace.open_account(), name), self._opened, self._failed
         )
 
     def on_unmount(self) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Static
 from core.errors import SagewizardError
 from tui import calls
 from tui.background import Calls
+from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
 from tui.workspace import Workspace
 
@@ -51,15 +52,17 @@ class DeleteScreen(ModalScreen[bool]):
             yield Static("Looking for what was made for it …", id="going")
             yield ProblemBox()
             yield Static(Content(f"\nType {self._endpoint} to delete it."), classes="muted")
-            yield Input(id="delete-name", max_length=80)
+            yield Field(id="delete-name", max_length=80)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Keep it", id="keep")
                 yield Button("Delete", id="delete", classes="-danger", disabled=True)
 
     def on_mount(self) -> None:
         """Look for what would go."""
-        account = self._workspace.open_account()
-        self._calls.start("going", lambda _: calls.what_would_go(account, self._endpoint), self._found, self._not_found)
+        workspace, name = self._workspace, self._endpoint
+        self._calls.start(
+            "going", lambda _: calls.what_would_go(workspace.open_account(), name), self._found, self._not_found
+        )
 
     def on_unmount(self) -> None:
         """Drop what was asked for."""

@@ -148,9 +148,9 @@ class EndpointScreen(Screen[None]):
 
     def action_refresh(self) -> None:
         """Ask again."""
-        account = self._workspace.open_account()
+        workspace, name = self._workspace, self._endpoint
         self._calls.start(
-            "details", lambda _: calls.show_endpoint(account, self._endpoint), self._found, self._not_found
+            "details", lambda _: calls.show_endpoint(workspace.open_account(), name), self._found, self._not_found
         )
 
     def action_leave(self) -> None:
@@ -199,5 +199,5 @@ def detail_values(details: "EndpointDetails") -> tuple[tuple[str, str], ...]:
         ("Console", details.console_url),
         ("Made by", "sagewizard" if details.ours else "something else"),
     ]
-    rows += [(key, value) for key, value in sorted(details.environment.items())]
+    rows += [("Environment", f"{key}={value}") for key, value in sorted(details.environment.items())]
     return tuple(rows)

@@ -60,10 +60,10 @@ class LogsScreen(Screen[None]):
         self._calls.cancel_all()
 
     def _read(self) -> None:
-        account, feed = self._workspace.open_account(), Feed(self, self._arrived)
+        workspace, feed = self._workspace, Feed(self, self._arrived)
 
         def follow(cancel: CancelToken) -> None:
-            for line in calls.follow_logs(account, self._endpoint, cancel):
+            for line in calls.follow_logs(workspace.open_account(), self._endpoint, cancel):
                 feed.put(line)
 
         self._calls.start("logs", follow, lambda _: self._show_state(), self._failed)

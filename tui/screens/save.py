@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from core.errors import SagewizardError
 from tui import calls
 from tui.background import Calls
+from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class SaveScreen(ModalScreen[Path]):
             dialog.border_title = "Save the plan"
             dialog.border_subtitle = "enter writes · esc goes back"
             yield Static(Content("A file in YAML (.yaml) or JSON (.json); `sagewizard deploy FILE` runs it."))
-            yield Input(str(self._proposed), id="path", select_on_focus=False)
+            yield Field(str(self._proposed), id="path", select_on_focus=False)
             yield ProblemBox()
 
     @on(Input.Submitted)

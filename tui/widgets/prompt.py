@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
@@ -34,9 +35,12 @@ class Prompt(TextArea):
     def __init__(self, *, placeholder: str, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, soft_wrap=True, show_line_numbers=False, placeholder=placeholder)
 
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.text = clean(event.text)  # Textual's own handler runs after this one
+
     def action_send(self) -> None:
         """Send what is written, if anything is."""
-        if text := clean(self.text).strip():  # it may have been pasted
+        if text := self.text.strip():
             self.post_message(self.Sent(text))
 
     def action_new_line(self) -> None:

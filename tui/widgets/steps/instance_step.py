@@ -16,6 +16,7 @@ from core.instances.fit import FitRow, FitTable
 from core.quantities import HOURS_PER_MONTH, format_memory
 from tui.draft import StepName, usable
 from tui.status_words import MUTED, in_cell
+from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
 from tui.widgets.steps.step import InstanceChosen, Proceed, Step
 from tui.wizard_state import WizardState
@@ -70,7 +71,7 @@ class InstanceStep(Step):
         with Horizontal(classes="question-line"):
             yield Static("Which instance?", classes="question")
             yield Static("Instances", classes="label", id="count-label")
-            yield Input("1", id="count", type="integer", max_length=3, compact=True, restrict=r"\d*")
+            yield Field("1", id="count", type="integer", max_length=3, compact=True, restrict=r"\d*")
         yield ProblemBox(id="instance-problem")
         yield InstanceTable(id="instances", cursor_type="row")
         yield Static(id="instance-detail")

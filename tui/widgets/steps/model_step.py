@@ -9,12 +9,12 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from core.errors import SagewizardError
-from core.external_text import clean_line
 from core.models.facts import ModelFacts
 from core.models.reference import SAMPLE, SampleReference, parse_reference
 from core.quantities import format_bytes, format_count
 from tui.draft import StepName
 from tui.widgets.facts import Fact, FactList
+from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
 from tui.widgets.steps.step import ModelNamed, Step
 from tui.wizard_state import WizardState
@@ -25,7 +25,7 @@ _HINT = (
 )
 
 
-class ModelInput(Input):
+class ModelInput(Field):
     """The field; Enter looks at the model, and goes on once it is known."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -73,7 +73,7 @@ class ModelStep(Step):
 
     @on(Input.Submitted)
     def _named(self, event: Input.Submitted) -> None:
-        text = clean_line(event.value)  # it may have been pasted
+        text = event.value.strip()
         if self._checked(text):
             self.post_message(ModelNamed(text))
 

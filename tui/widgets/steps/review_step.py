@@ -17,6 +17,7 @@ from core.errors import SagewizardError
 from core.quantities import format_bytes, format_count, format_hourly, format_monthly
 from tui.draft import StepName
 from tui.status_words import MUTED, in_cell
+from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
 from tui.widgets.steps.step import Commit, JumpTo, NameChosen, Step
 from tui.wizard_state import WizardState
@@ -61,7 +62,7 @@ class ReviewStep(Step):
         """Lay out the name, the decisions, the command and the button."""
         with Horizontal(classes="question-line", id="name-line"):
             yield Static("Endpoint name", classes="label", id="name-label")
-            yield Input(id="name", max_length=80, compact=True)
+            yield Field(id="name", max_length=80, compact=True)
         yield ProblemBox(id="review-problem")
         yield ReviewTable(id="review", cursor_type="row", show_header=False)
         yield Static(id="review-why")

@@ -11,6 +11,7 @@ from textual.widgets.option_list import Option
 
 from core.aws.roles import Role
 from tui.draft import Draft, GivenRole, NewRole, RoleChoice, StepName
+from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
 from tui.widgets.steps.step import Proceed, RoleChosen, Step
 from tui.wizard_state import WizardState
@@ -41,7 +42,7 @@ class RoleStep(Step):
         yield ProblemBox(id="role-problem")
         yield RoleList(id="roles")
         yield Static("Another role, by name or ARN", classes="label")
-        yield Input(id="role-input", placeholder="arn:aws:iam::123456789012:role/name", max_length=300, compact=True)
+        yield Field(id="role-input", placeholder="arn:aws:iam::123456789012:role/name", max_length=300, compact=True)
 
     def on_mount(self) -> None:
         """Nothing is listed yet."""

@@ -1,0 +1,115 @@
+"""Values the screens are shown in tests: a model in shards, the machines it fits on, a plan, a run that failed."""
+
+from datetime import UTC, datetime, timedelta
+
+from core.aws.roles import Role
+from core.deployments.events import STAGES, Event
+from core.deployments.plan import Plan
+from core.errors import DeploymentFailedError
+from core.instances.catalog import find_instance_type
+from core.instances.fit import Budget, Fit, FitRow, FitTable, LimitedBy
+from core.instances.prices import Price
+from core.instances.quotas import Quota
+from core.models.facts import LeftOut, ModelFacts, ModelFile, WeightSet
+from core.models.reference import HubReference
+from tests.unit.plans import a_plan
+from tui.draft import Draft
+from tui.runs import DeploymentRun
+
+BEGUN = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+GIB = 2**30
+
+
+def some_facts(reference: str = "org/tiny", warning: str = "The licence forbids commercial use.") -> ModelFacts:
+    weights = some_weights()
+    files = (*weights.files, *(entry.file for entry in weights.left_out))
+    return ModelFacts(
+        reference=HubReference(reference),
+        revision="0123456789abcdef0123456789abcdef01234567",
+        files=files,
+        task="text-generation",
+        library="transformers",
+        architecture="GPTNeoXForCausalLM",
+        parameters=20_554_567_680,
+        dtype="float16",
+        license="apache-2.0",
+        gated="auto",
+        warnings=(warning,),
+    )
+
+
+def some_weights(path: str = "tokenizer.json", reason: str = "the same weights in another format") -> WeightSet:
+    return WeightSet(
+        format="safetensors",
+        weights=tuple(ModelFile(f"model-0000{number}-of-00003.safetensors", 9 * 10**9) for number in (1, 2, 3)),
+        support=(ModelFile("config.json", 900), ModelFile(path, 2_100_000)),
+        left_out=(LeftOut(ModelFile("pytorch_model.bin", 27 * 10**9), reason),),
+    )
+
+
+def a_row(name: str, price: float | None, limited_by: LimitedBy | None = None, quota: Quota | None = None) -> FitRow:
+    instance = find_instance_type(name)
+    gpu = Budget(20 * GIB, (18 if limited_by == "gpu" else 22) * GIB) if instance.gpu else None
+    fit = Fit(instance, "huggingface", 1, 2048, gpu, Budget(6 * GIB, 14 * GIB), Budget(30 * 10**9, 10**12), limited_by)
+    return FitRow(fit, Price(price, "unknown" if price is None else "list"), quota)
+
+
+def a_table() -> FitTable:
+    return FitTable(
+        context=2048,
+        concurrency=1,
+        rows=(
+            a_row("ml.g5.2xlarge", 1.515, quota=Quota(2, 1)),
+            a_row("ml.g5.12xlarge", 7.09, quota=Quota(0, 0)),
+            a_row("ml.g6e.2xlarge", None),
+            a_row("ml.g4dn.xlarge", 0.736, "gpu", Quota(1, 0)),
+        ),
+        recommended="ml.g5.2xlarge",
+        smallest_change=None,
+    )
+
+
+def some_roles() -> tuple[Role, ...]:
+    return (
+        Role(
+            "AmazonSageMaker-ExecutionRole",
+            "arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole",
+            BEGUN,
+            False,
+        ),
+        Role("sagewizard-old-us-east-1", "arn:aws:iam::123456789012:role/sagewizard-old-us-east-1", BEGUN, True),
+    )
+
+
+def a_draft(plan: Plan | None = None) -> Draft:
+    return Draft(
+        reference="org/tiny",
+        facts=some_facts(),
+        weights=some_weights(),
+        table=a_table(),
+        roles=some_roles(),
+        plan=plan or a_plan(),
+        seen=frozenset({"model", "size", "instance", "role"}),
+    )
+
+
+def a_failed_run(message: str = "worker died with code 1") -> DeploymentRun:
+    """Return a run that got as far as the endpoint, failed there and was undone."""
+    run = DeploymentRun(a_plan(), started=BEGUN)
+    at = BEGUN
+    for stage in STAGES[:6]:
+        run.apply(Event("d1", stage, "started", f"Begin {stage}", at=at))
+        if stage == "upload":
+            run.apply(Event("d1", stage, "progress", "Uploading", 2_000_000, 4_000_000, "bytes", at=at))
+        at += timedelta(seconds=7)
+        run.apply(Event("d1", stage, "finished", f"Done with {stage}", at=at))
+    run.apply(Event("d1", "endpoint", "started", "Creating the endpoint tiny", at=at))
+    run.apply(Event("d1", "endpoint", "log", message, at=at))
+    at += timedelta(minutes=2)
+    run.apply(Event("d1", "rollback", "started", "Removing what tiny is made of", at=at))
+    run.apply(Event("d1", "rollback", "finished", "Nothing is left", at=at + timedelta(seconds=3)))
+    problem = DeploymentFailedError(f"The endpoint failed to start: {message}.", fix="Read what the container said.")
+    run.apply(Event("d1", "endpoint", "failed", problem.message, cause=problem.message, fix=problem.fix, at=at))
+    run.finish("failed", problem)
+    run.ended = at + timedelta(seconds=3)
+    return run

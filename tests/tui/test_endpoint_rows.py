@@ -1,0 +1,53 @@
+from datetime import timedelta
+
+import pytest
+
+from core.endpoints.desk import EndpointSummary
+from core.endpoints.details import IDLE_STATUSES
+from tests.tui.samples import BEGUN, a_failed_run
+from tests.unit.plans import a_plan
+from tui.endpoint_rows import FREE_STATUSES, age_words, endpoint_rows, total_usd_per_hour
+from tui.runs import DeploymentRun
+
+
+def _summary(name: str, status: str = "InService", hours: int = 1, price: float | None = 1.5) -> EndpointSummary:
+    return EndpointSummary(name, status, "ml.g5.2xlarge", 1, BEGUN + timedelta(hours=hours), True, price)
+
+
+def test_a_deployment_under_way_is_a_row_before_its_endpoint_exists() -> None:
+    run = DeploymentRun(a_plan("new"), started=BEGUN + timedelta(days=1))
+    rows = endpoint_rows([_summary("old")], [run], {})
+    assert [row.name for row in rows] == ["new", "old"]
+    assert rows[0].doing == "starting"
+    assert rows[0].status == "Creating"
+
+
+def test_a_deployment_and_its_endpoint_are_one_row() -> None:
+    rows = endpoint_rows([_summary("tiny", "Creating")], [DeploymentRun(a_plan("tiny"), started=BEGUN)], {})
+    assert [(row.name, row.doing) for row in rows] == [("tiny", "starting")]
+
+
+def test_a_run_that_ended_is_no_row() -> None:
+    assert endpoint_rows([], [a_failed_run()], {}) == ()
+
+
+def test_what_is_being_deleted_says_so_and_is_no_longer_counted() -> None:
+    rows = endpoint_rows([_summary("a"), _summary("b")], [], {"a": "Removing the role"})
+    assert {row.name: row.status for row in rows} == {"a": "Deleting", "b": "InService"}
+    assert total_usd_per_hour(rows) == 1.5
+
+
+def test_only_what_runs_is_counted() -> None:
+    rows = endpoint_rows([_summary("a"), _summary("b", "Failed"), _summary("c", price=None)], [], {})
+    assert total_usd_per_hour(rows) == 1.5
+
+
+def test_the_free_statuses_are_those_of_the_desk() -> None:
+    assert FREE_STATUSES == IDLE_STATUSES
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-3, "0 s"), (59, "59 s"), (60, "1 min"), (7200, "2 h"), (86_400 * 3 + 5, "3 d")]
+)
+def test_ages_are_told_in_their_largest_unit(seconds: float, words: str) -> None:
+    assert age_words(seconds) == words
