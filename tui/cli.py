@@ -38,10 +38,10 @@ def sagewizard(context: click.Context, session: Session) -> None:
     without an AWS account.
     """
     if context.invoked_subcommand is None:
-        _open_screens(session)
+        context.exit(_open_screens(session))
 
 
-def _open_screens(session: Session) -> None:
+def _open_screens(session: Session) -> int:
     if session.json or not session.may_ask or os.environ.get("TERM") == "dumb":
         raise UsageError(
             "The full-screen program needs a terminal.",
@@ -50,7 +50,7 @@ def _open_screens(session: Session) -> None:
     from tui.app import run_app
     from tui.context import AppContext
 
-    run_app(
+    return run_app(
         AppContext(
             sandbox=session.sandbox,
             profile=session.setting("profile", option=session.options.profile),

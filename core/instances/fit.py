@@ -54,6 +54,13 @@ class FitRow:
     price: Price
     quota: Quota | None
 
+    @property
+    def limited_by(self) -> LimitedBy | None:
+        """What keeps the model from running there in this account: what does not fit, else a used-up quota."""
+        if self.fit.limited_by is None and self.quota is not None and self.quota.left == 0:
+            return "quota"
+        return self.fit.limited_by
+
 
 @dataclass(frozen=True, slots=True)
 class FitTable:

@@ -41,7 +41,7 @@ def _row(row: FitRow) -> dict[str, Any]:
     fit = row.fit
     return {
         "type": fit.instance.name,
-        "fits": fit.fits,
+        "fits": row.limited_by is None,
         "engine": fit.engine,
         "tensor_parallel": fit.tensor_parallel,
         "max_context": fit.max_context,
@@ -52,7 +52,7 @@ def _row(row: FitRow) -> dict[str, Any]:
         "price_source": row.price.source,
         "quota": row.quota.limit if row.quota else None,
         "quota_used": row.quota.used if row.quota else None,
-        "limited_by": fit.limited_by,
+        "limited_by": row.limited_by,
     }
 
 

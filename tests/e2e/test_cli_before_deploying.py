@@ -39,9 +39,10 @@ def test_fit_of_chosen_types_shows_those_only() -> None:
 
 def test_quotas_are_those_of_the_account(sandbox_home: Path) -> None:
     document = run("fit", "sample", "-T", "ml.m5.large", "-T", "ml.p5.48xlarge", "--json", "--sandbox").document
-    quotas = {each["type"]: each["quota"] for each in document["instances"]}
-    assert quotas["ml.m5.large"] > 0
-    assert quotas["ml.p5.48xlarge"] == 0
+    rows = {each["type"]: each for each in document["instances"]}
+    assert rows["ml.m5.large"]["quota"] > 0
+    large = rows["ml.p5.48xlarge"]
+    assert (large["quota"], large["fits"], large["limited_by"]) == (0, False, "quota")
 
 
 def test_a_plan_is_printed_or_written_and_changes_nothing(

@@ -102,10 +102,10 @@ def _ask(choices: "Choices", account: "Account", table: "FitTable") -> "Choices"
     from core.aws.roles import list_roles
     from core.deployments.planner import NEW_ROLE
     from core.instances.catalog import find_instance_type
-    from tui.commands.fit import limited_by, shortlist
+    from tui.commands.fit import shortlist
     from tui.prompts import ask_instance, ask_role
 
-    rows = shortlist([row for row in table.rows if limited_by(row) is None], table.recommended)
+    rows = shortlist([row for row in table.rows if row.limited_by is None], table.recommended)
     if choices.instance_type is None and rows:
         choices = replace(choices, instance_type=ask_instance(rows, table.recommended))
         find_instance_type(choices.instance_type or "")

@@ -16,7 +16,7 @@ from tui.tables import Column, pairs, table
 
 if TYPE_CHECKING:
     from core.aws.clients import Clients
-    from core.instances.fit import FitRow, FitTable, LimitedBy
+    from core.instances.fit import FitRow, FitTable
 
 _SHOWN: Final = 12
 _REASONS: Final = {
@@ -88,13 +88,6 @@ def _readable_account(session: Session) -> "Clients | None":
     return account.clients
 
 
-def limited_by(row: "FitRow") -> "LimitedBy | None":
-    """Return what keeps the model from running on the type: what does not fit, else a quota that is used up."""
-    if row.fit.limited_by is None and row.quota is not None and row.quota.left == 0:
-        return "quota"
-    return row.fit.limited_by
-
-
 _COLUMNS: Final = (
     Column("Instance"),
     Column("Accelerator"),
@@ -109,7 +102,7 @@ _COLUMNS: Final = (
 
 def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool) -> None:
     data(pairs(_about(looked)) + "\n")
-    fitting = [row for row in found.rows if limited_by(row) is None]
+    fitting = [row for row in found.rows if row.limited_by is None]
     rows = list(found.rows) if show_all else shortlist(fitting, found.recommended)
     if rows:
         marked = next((place for place, row in enumerate(rows) if row.fit.instance.name == found.recommended), None)
@@ -139,7 +132,7 @@ def _about(looked: Study) -> list[tuple[str, str]]:
 def _tell_the_rest(found: "FitTable", more: int) -> None:
     if more:
         data(f"\n{more} more types fit; --all shows them.")
-    reasons = Counter(reason for row in found.rows if (reason := limited_by(row)))
+    reasons = Counter(reason for row in found.rows if (reason := row.limited_by))
     if reasons:
         told = ", ".join(f"{count} {_REASONS[reason]}" for reason, count in reasons.most_common())
         data(f"\n{reasons.total()} types are out: {told}.")
@@ -157,7 +150,7 @@ def _cells(row: "FitRow", recommended: str | None) -> list[str]:
     gpu = fit_.instance.gpu
     budget = fit_.gpu or fit_.host
     known = budget.usable_bytes > 0
-    reason = limited_by(row)
+    reason = row.limited_by
     note = "recommended" if fit_.instance.name == recommended else _REASONS[reason] if reason else ""
     return [
         fit_.instance.name,
