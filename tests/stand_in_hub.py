@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import struct
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -141,10 +142,17 @@ class StandInHub:
             stand_in = hub
             name = origin
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        server = _Server(("127.0.0.1", 0), Bound)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that hang up, which cut and hanging connections make them do."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
