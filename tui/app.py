@@ -6,11 +6,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
+from functools import partial
 from pathlib import PurePath
 from typing import ClassVar, Final
 
 from textual import on
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -31,6 +33,7 @@ NEEDS_TERMINAL: Final = (
 )
 _TERMINATED: Final = 128 + signal.SIGTERM
 _AGAIN_SECONDS: Final = 3.0
+_OF_TEXTUAL: Final = ("Theme", "Screenshot", "Quit")
 
 
 class SagewizardApp(App[int]):
@@ -159,6 +162,15 @@ class SagewizardApp(App[int]):
     def _home(self) -> None:
         while len(self.screen_stack) > 1:
             self.pop_screen()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Offer in the palette what the keys of the present screen do, then what Textual offers."""
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if active.enabled and binding.id and binding.description and not binding.system:
+                run = partial(self.run_action, binding.action, default_namespace=active.node)
+                yield SystemCommand(binding.description, binding.tooltip, run)
+        yield from (command for command in super().get_system_commands(screen) if command.title in _OF_TEXTUAL)
 
     def action_help(self) -> None:
         """Show what the keys do on the present screen."""

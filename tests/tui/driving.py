@@ -68,6 +68,11 @@ def shown(app: App[int]) -> str:
     return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines)
 
 
+def words(app: App[int]) -> str:
+    """Return the text on the screen as one line: for sentences that may be wrapped."""
+    return " ".join(shown(app).replace("█", " ").split())
+
+
 async def type_text(pilot: Pilot[int], text: str) -> None:
     """Press the keys that write `text`."""
     named = {" ": "space", "?": "question_mark", "-": "minus", ".": "full_stop", "/": "slash", ",": "comma"}

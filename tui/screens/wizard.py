@@ -97,6 +97,11 @@ class WizardScreen(Screen[None]):
         return self._state.draft
 
     @property
+    def command(self) -> str:
+        """The command that does what the draft says."""
+        return self._state.command
+
+    @property
     def current(self) -> StepName:
         """The step in view."""
         return self._step.step

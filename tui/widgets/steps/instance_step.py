@@ -84,6 +84,7 @@ class InstanceStep(Step):
         self._table: FitTable | None = None
         self._count = 1
         self._filled_for = 1
+        self._standing: SagewizardError | None = None
 
     def show(self, state: WizardState) -> None:
         """Show the fits; the choice that holds is under the cursor."""
@@ -91,7 +92,8 @@ class InstanceStep(Step):
         self._count = draft.instance_count
         if not field.has_focus and field.value != str(draft.instance_count):
             field.value = str(draft.instance_count)
-        self.query_one(ProblemBox).show(state.problems.get("table") or _nothing_fits(draft.table))
+        self._standing = state.problems.get("table") or _nothing_fits(draft.table)
+        self.query_one(ProblemBox).show(self._standing)
         if draft.table is None:
             self._table = None
             self.query_one(InstanceTable).clear()
@@ -136,6 +138,7 @@ class InstanceStep(Step):
 
     @on(DataTable.RowHighlighted)
     def _highlighted(self) -> None:
+        self.query_one(ProblemBox).show(self._standing)
         self._tell(self._at_cursor)
 
     @on(DataTable.RowSelected)

@@ -87,8 +87,8 @@ class RoleStep(Step):
 
 def role_options(draft: Draft, *, asking: bool) -> list[Option]:
     """Return what can be chosen, a role of the deployment's own first."""
-    new = Content.assemble(("+ Create a role for this endpoint  ", "bold"), ("★ recommended", "$success"))
-    options = [Option(Content("\n").join([new, Content.styled(f"  {_NEW_WORDS}", "$quiet")]), id=_NEW)]
+    new = Content.assemble(("Create a role for this endpoint  ", "bold"), ("★ recommended", "$success"))
+    options = [Option(Content("\n").join([new, Content.styled(_NEW_WORDS, "$quiet")]), id=_NEW)]
     options += [Option(_role_words(role), id=role.arn) for role in draft.roles or ()]
     if asking:
         options.append(
@@ -99,4 +99,4 @@ def role_options(draft: Draft, *, asking: bool) -> list[Option]:
 
 def _role_words(role: Role) -> Content:
     note = "made by sagewizard for one endpoint: it reads that one's artifact only" if role.ours else role.arn
-    return Content.assemble(f"  {role.name}\n", (f"  {note}", "$quiet"))
+    return Content.assemble((role.name, "bold"), "\n", (note, "$quiet"))

@@ -1,0 +1,192 @@
+"""Deployments as the screens show them, against the real sandbox: failure, stopping, being left alone, chat and log."""
+
+from pathlib import Path
+
+import pytest
+
+from core.account import Account, open_account
+from core.cancellation import CancelToken
+from core.deployments.plan import Plan
+from core.deployments.planner import Choices, make_plan
+from core.deployments.runner import deploy
+from core.instances.survey import survey
+from core.models.hub import HubClient
+from core.models.inspection import inspect_model
+from core.models.reference import FolderReference
+from core.models.weight_set import select_weight_set
+from tests.e2e.small_model import BROKEN, ECHO, SLOW, write_model, write_template
+from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, words
+from tui import navigation
+from tui.app import SagewizardApp
+from tui.screens.chat import ChatScreen
+from tui.screens.confirm import ConfirmScreen
+from tui.screens.deployment import DeploymentScreen
+from tui.screens.endpoint import EndpointScreen
+from tui.screens.home import HomeScreen
+from tui.screens.logs import LogsScreen
+from tui.widgets.prompt import Prompt
+
+_STUCK = (
+    ECHO
+    + """
+import time
+
+
+def transform_fn(model, body, content_type, accept):
+    print("thinking hard", flush=True)
+    time.sleep(40)
+    return b'{"generated_text": "too late"}'
+"""
+)
+_REFUSING = """
+def model_fn(model_dir):
+    return None
+
+
+def transform_fn(model, body, content_type, accept):
+    raise ValueError("no [/foo] today")
+"""
+_ENDS_SECONDS = 120
+
+
+class _Account:
+    """The sandbox's account, and plans for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.account: Account = open_account(sandbox=True)
+        self._folder = folder
+
+    def plan(self, name: str, code: str) -> Plan:
+        model = self._folder / "model"
+        if not model.exists():
+            write_model(model)
+        template = write_template(self._folder / f"template-{name}", code)
+        facts = inspect_model(FolderReference(model), HubClient(), CancelToken())
+        weights = select_weight_set(facts)
+        table = survey(facts, weights, self.account.clients, cancel=CancelToken())
+        return make_plan(facts, weights, table, Choices(name=name, template=str(template)), self.account)
+
+    def endpoint(self, name: str, code: str) -> None:
+        deploy(self.plan(name, code), self.account, HubClient(), emit=lambda _: None, cancel=CancelToken())
+
+    def names(self) -> list[str]:
+        sagemaker = self.account.clients.get("sagemaker")
+        return [item["EndpointName"] for item in sagemaker.list_endpoints()["Endpoints"]]
+
+
+@pytest.fixture
+def account(empty_sandbox: object, tmp_path: Path) -> _Account:
+    return _Account(tmp_path)
+
+
+async def test_a_failure_keeps_the_log_and_says_why_and_what_is_left(account: _Account) -> None:
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.workspace.account, "the account")
+        app.post_message(navigation.StartRun(account.plan("broken", BROKEN)))
+        await until_screen(pilot, DeploymentScreen)
+        await until(pilot, lambda: "✗ failed" in shown(app), "the failure", _ENDS_SECONDS)
+        assert "the weights are upside down" in words(app)
+        assert "→" in shown(app)
+        assert "Undo" in shown(app)
+        await until(pilot, lambda: "e Change and retry" in shown(app), "the keys")
+        assert account.names() == []
+        await pilot.press("escape")
+        await until(pilot, lambda: "No endpoints in us-east-1" in shown(app), "the empty list")
+
+
+async def test_stopping_undoes_what_was_made(account: _Account) -> None:
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.workspace.account, "the account")
+        app.post_message(navigation.StartRun(account.plan("slow", SLOW)))
+        await until_screen(pilot, DeploymentScreen)
+        await until(pilot, lambda: account.names() == ["slow"], "the endpoint")
+        await pilot.press("c")
+        await until_screen(pilot, ConfirmScreen)
+        await pilot.press("escape")  # the first answer, and Esc, change nothing
+        await until_screen(pilot, DeploymentScreen)
+        assert app.workspace.active_runs
+        await pilot.press("c")
+        await until_screen(pilot, ConfirmScreen)
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: "■ stopped as asked" in shown(app), "the end", _ENDS_SECONDS)
+        assert account.names() == []
+
+
+async def test_a_deployment_goes_on_at_home_and_quitting_asks_about_it(account: _Account) -> None:
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.workspace.account, "the account")
+        app.post_message(navigation.StartRun(account.plan("slow", SLOW)))
+        await until_screen(pilot, DeploymentScreen)
+        await pilot.press("escape")
+        home = await until_screen(pilot, HomeScreen)
+        await until(pilot, lambda: "slow" in shown(app) and "◐" in shown(app), "the row")
+        await pilot.press("q")
+        await until_screen(pilot, ConfirmScreen)
+        assert "slow is still being deployed" in words(app)
+        await pilot.press("enter")
+        assert app.screen is home
+        await pilot.press("enter")
+        await until_screen(pilot, DeploymentScreen)
+        chat = await until_screen(pilot, ChatScreen, _ENDS_SECONDS)
+        await until(pilot, lambda: chat.is_open, "the conversation")
+        assert "sagewizard --sandbox endpoints delete slow" in app.workspace.farewell
+
+
+async def test_an_answer_that_fails_gives_the_text_back(account: _Account) -> None:
+    account.endpoint("refusing", _REFUSING)
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "● in service" in shown(app), "the endpoint")
+        await pilot.press("c")
+        chat = await until_screen(pilot, ChatScreen)
+        await until(pilot, lambda: chat.is_open, "the conversation")
+        await type_text(pilot, "hello")
+        await pilot.press("enter")
+        await until(pilot, lambda: "no [/foo] today" in words(app), "the error")
+        assert chat.query_one(Prompt).text == "hello"
+        assert chat.focused is chat.query_one(Prompt)
+        assert chat.answers == ()
+        assert len(chat.query(".message")) == 0
+
+
+async def test_waiting_for_an_answer_can_be_given_up(account: _Account) -> None:
+    account.endpoint(
+        "stuck", _STUCK.replace("predict_fn", "_predict").replace("input_fn", "_in").replace("output_fn", "_out")
+    )
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "● in service" in shown(app), "the endpoint")
+        await pilot.press("c")
+        chat = await until_screen(pilot, ChatScreen)
+        await until(pilot, lambda: chat.is_open, "the conversation")
+        await type_text(pilot, "well?")
+        await pilot.press("enter")
+        await until(pilot, lambda: "esc stops waiting" in shown(app), "the wait")
+        assert chat.query_one(Prompt).disabled
+        await pilot.press("escape")
+        await until(pilot, lambda: not chat.query_one(Prompt).disabled, "the field")
+        assert chat.query_one(Prompt).text == "well?"
+        assert app.screen is chat
+        await pilot.press("escape")
+        await until_screen(pilot, HomeScreen)
+
+
+async def test_an_endpoint_is_inspected_and_its_log_is_read(account: _Account) -> None:
+    account.endpoint("echo", 'print("hello [/foo] from the container", flush=True)\n' + ECHO)
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "● in service" in shown(app), "the endpoint")
+        await pilot.press("enter")
+        await until_screen(pilot, EndpointScreen)
+        await until(pilot, lambda: "s3://sagemaker-us-east-1-" in shown(app), "the values")
+        assert "arn:aws:sagemaker:us-east-1:" in shown(app)
+        await pilot.press("l")
+        await until_screen(pilot, LogsScreen)
+        await until(pilot, lambda: "hello [/foo] from the container" in shown(app), "the log")
+        await pilot.press("f")
+        await until(pilot, lambda: "■ held still" in shown(app), "the word")
+        await pilot.press("escape")
+        await until_screen(pilot, EndpointScreen)
