@@ -46,6 +46,14 @@ def inspect(run: Run) -> tuple[Member, ...]:
     return members
 
 
+def planned_reference(plan: Plan) -> ModelReference:
+    """Return the reference of the plan's model at the plan's very revision."""
+    reference = parse_reference(plan.model.reference)
+    if isinstance(reference, HubReference) and plan.model.revision:
+        return HubReference(reference.repository, plan.model.revision)
+    return reference
+
+
 def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> FileSource:
     """Return where the plan's files are read from, once they are seen to be those it lists.
 
@@ -53,7 +61,7 @@ def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> File
         RefusedError: a file is gone or has changed.
         NotFoundError, AccessError, UnreachableError: the model cannot be looked at.
     """
-    reference = _pinned(parse_reference(plan.model.reference), plan.model.revision)
+    reference = planned_reference(plan)
     facts = inspect_model(reference, hub, cancel)
     found = {file.path: file for file in facts.files}
     for file in plan.model.files:
@@ -97,12 +105,6 @@ def _check_destination(run: Run, account_id: str) -> None:
             f"There is already an artifact at s3://{bucket}/{key}.",
             fix=f"Choose another name, or remove it: `sagewizard endpoints delete {run.plan.endpoint.name}`.",
         )
-
-
-def _pinned(reference: ModelReference, revision: str | None) -> ModelReference:
-    if isinstance(reference, HubReference) and revision:
-        return HubReference(reference.repository, revision)
-    return reference
 
 
 def _same(planned: ModelFile, found: ModelFile | None) -> bool:

@@ -5,28 +5,38 @@ from dataclasses import replace
 from core.deployments.names import artifact_prefix_for, check_endpoint_name, role_name_for
 from core.deployments.plan import Plan, PlannedRole
 from core.deployments.planner import NEW_ROLE, Choices
-from core.errors import UsageError
 
-_FIX = "Make the plan anew with `sagewizard plan`, or edit the file."
+
+def must_be_decided_anew(plan: Plan, choices: Choices) -> bool:
+    """Return whether a choice changes what other decisions follow from: the image, the time-outs, the files."""
+    return (
+        choices.instance_type not in {None, plan.endpoint.instance_type}
+        or choices.template not in {None, plan.artifact.template}
+        or choices.context is not None
+        or choices.concurrency != 1
+    )
+
+
+def choices_over(plan: Plan, choices: Choices) -> Choices:
+    """Return the choices that make the plan anew: those that are set, and else the plan's own decisions."""
+    return replace(
+        choices,
+        name=choices.name or plan.endpoint.name,
+        instance_type=choices.instance_type or plan.endpoint.instance_type,
+        role=choices.role or plan.role.arn or NEW_ROLE,
+        bucket=choices.bucket or plan.artifact.bucket,
+        template=choices.template or plan.artifact.template,
+    )
 
 
 def revise(plan: Plan, choices: Choices, *, role_arn: str | None = None) -> Plan:
-    """Return the plan with the choices that are set; `role_arn` is the chosen role's, where it is an existing one.
+    """Return the plan with the choices that are set, where nothing else follows from them.
 
-    What the image, the timeouts or the packaged files follow from cannot be changed alone: the instance type, the
-    template.
+    `role_arn` is the chosen role's, where it is an existing one.
 
     Raises:
-        UsageError: a choice is malformed, or is one of those.
+        UsageError: the name is one that SageMaker refuses.
     """
-    if choices.instance_type not in {None, plan.endpoint.instance_type}:
-        raise UsageError(
-            f"The plan is for {plan.endpoint.instance_type}; image and timeouts follow from that, so it cannot be "
-            f"run on {choices.instance_type}.",
-            fix=_FIX,
-        )
-    if choices.template not in {None, plan.artifact.template}:
-        raise UsageError("The plan's files follow from its template, which cannot be changed alone.", fix=_FIX)
     reasons = dict(plan.reasons)
     endpoint, artifact, role = plan.endpoint, plan.artifact, plan.role
     if choices.name not in {None, endpoint.name}:

@@ -57,7 +57,7 @@ def wait_until_in_service(
                 f"The endpoint was still {status} after {format_duration(waited)}.",
                 fix="The region may be out of such instances: try another type or region.",
             )
-        report.progress(f"{status}, {format_duration(waited)}")
+        report.progress(status)
         cancel.wait(pause)
         pause = min(pause * _GROWTH, _LONGEST_PAUSE_SECONDS)
 

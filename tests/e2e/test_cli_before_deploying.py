@@ -142,3 +142,12 @@ def test_a_reader_that_went_away_is_no_error_worth_a_trace(tmp_path: Path) -> No
     program.stderr.close()
     assert "Traceback" not in told
     assert "Exception" not in told
+
+
+def test_an_option_overrules_a_plan_and_what_follows_is_decided_anew(sandbox_home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    assert run("--sandbox", "plan", "sample", "--name", "overruled", "-o", str(path)).code == 0
+    ended = run("--sandbox", "deploy", str(path), "--instance-type", "ml.g5.xlarge")
+    assert ended.code == 2  # nobody said yes; what would be done is told all the same
+    assert "decided anew" in ended.err
+    assert "on ml.g5.xlarge as “overruled”" in ended.err

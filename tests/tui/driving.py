@@ -68,6 +68,15 @@ def shown(app: App[int]) -> str:
     return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines)
 
 
+async def settled(pilot: Pilot[int]) -> str:
+    """Let the program go on until its screen stands still, and return the text on it."""
+    seen: list[str] = []
+    await until(
+        pilot, lambda: seen.append(shown(pilot.app)) or (len(seen) > 4 and len(set(seen[-4:])) == 1), "a still screen"
+    )
+    return seen[-1]
+
+
 def words(app: App[int]) -> str:
     """Return the text on the screen as one line: for sentences that may be wrapped."""
     return " ".join(shown(app).replace("█", " ").split())

@@ -4,7 +4,7 @@ import pytest
 
 from core.deployments.plan import PlannedRole
 from core.deployments.planner import Choices
-from core.deployments.revision import revise
+from core.deployments.revision import choices_over, must_be_decided_anew, revise
 from core.errors import UsageError
 from tests.unit.plans import a_plan
 
@@ -30,11 +30,22 @@ def test_role_bucket_and_count_can_be_chosen() -> None:
     assert revise(changed, Choices(role="create", instance_count=3)).role == a_plan().role
 
 
-@pytest.mark.parametrize("choices", [Choices(instance_type="ml.g5.xlarge"), Choices(template="./mine")])
-def test_what_other_decisions_follow_from_cannot_be_changed_alone(choices: Choices) -> None:
-    with pytest.raises(UsageError) as raised:
-        revise(a_plan(), choices)
-    assert raised.value.fix
+@pytest.mark.parametrize(
+    "choices",
+    [Choices(instance_type="ml.g5.xlarge"), Choices(template="./mine"), Choices(context=9), Choices(concurrency=2)],
+)
+def test_what_other_decisions_follow_from_makes_the_plan_anew(choices: Choices) -> None:
+    assert must_be_decided_anew(a_plan(), choices)
+    over = choices_over(a_plan(), choices)
+    assert over.name == "tiny"
+    assert over.role == "create"
+    assert over.instance_type == (choices.instance_type or "ml.m5.large")
+    assert over.template == (choices.template or "text_generation")
+
+
+@pytest.mark.parametrize("choices", [Choices(), Choices(instance_type="ml.m5.large"), Choices(name="other")])
+def test_what_nothing_follows_from_does_not(choices: Choices) -> None:
+    assert not must_be_decided_anew(a_plan(), choices)
 
 
 def test_a_name_that_sagemaker_refuses_is_refused() -> None:

@@ -69,17 +69,19 @@ def _is_plan(target: str) -> bool:
 def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[Account, Plan]":
     from core.aws.roles import find_role
     from core.deployments.plan_file import read_plan
-    from core.deployments.planner import NEW_ROLE
-    from core.deployments.revision import revise
+    from core.deployments.planner import NEW_ROLE, make_plan
+    from core.deployments.preflight import planned_reference
+    from core.deployments.revision import choices_over, must_be_decided_anew, revise
 
     plan = read_plan(path)
-    if options["context"] or options["concurrency"]:
-        raise UsageError(
-            "--context and --concurrency decide about the instance, which the plan has decided already.",
-            fix="Give them to `sagewizard plan`, or deploy the model itself.",
-        )
     choices = choices_from(session, options, plan)
     account = session.account(plan_region=plan.region)
+    if must_be_decided_anew(plan, choices):
+        message("What follows from the changed options, such as the image and the time-outs, is decided anew.")
+        choices = choices_over(plan, choices)
+        looked = study(session, str(planned_reference(plan)))
+        table = looked.table(session, account.clients, choices)
+        return account, make_plan(looked.facts, looked.weights, table, choices, account)
     chosen_role = choices.role if choices.role not in {None, NEW_ROLE, plan.role.arn} else None
     role_arn = find_role(account.clients, chosen_role).arn if chosen_role else None
     return account, revise(plan, choices, role_arn=role_arn)

@@ -100,7 +100,8 @@ def choices_from(session: Session, options: dict[str, Any], plan: "Plan | None" 
         role=session.setting("role", option=options["role"], plan=(plan.role.arn or NEW_ROLE) if plan else None),
         bucket=session.setting("bucket", option=options["bucket"], plan=plan.artifact.bucket if plan else None),
         template=options["template"],
-        context=number_setting(session, "context", options["context"]),
+        # A plan was decided for a context: then only an option changes it, not a setting for plans to come.
+        context=options["context"] if plan else number_setting(session, "context", options["context"]),
         concurrency=options["concurrency"] or 1,
     )
     if choices.name is not None:

@@ -70,6 +70,9 @@ class ChatScreen(Screen[None]):
         """Find out how the endpoint is talked to."""
         self.query_one("#messages").anchor()
         self.set_interval(_TICK_SECONDS, self._tick)
+        self._open()
+
+    def _open(self) -> None:
         workspace, name = self._workspace, self._endpoint
         self._calls.start(
             "open", lambda _: calls.start_conversation(workspace.open_account(), name), self._opened, self._failed
@@ -104,6 +107,8 @@ class ChatScreen(Screen[None]):
             return
         if conversation is None:
             self.notify("Still finding out how this endpoint is talked to.", markup=False)
+            if not self._calls.busy("open"):
+                self._open()
             return
         prompt, messages = self.query_one(Prompt), self.query_one("#messages")
         prompt.text = ""

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +16,7 @@ from tui import calls, navigation
 from tui.background import Calls
 from tui.status_words import MUTED, endpoint_status, in_cell, in_colour
 from tui.widgets.account_bar import AccountBar
+from tui.widgets.fitted_table import FittedColumn, FittedTable
 from tui.widgets.problem import ProblemBox
 from tui.workspace import Workspace
 
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from core.endpoints.details import EndpointDetails
 
 REFRESH_SECONDS: Final = 8.0
-_LABEL_CELLS: Final = 14
-_PADDING_CELLS: Final = 8
+_COLUMNS: Final = (FittedColumn(cells=14), FittedColumn())
 
 
-class DetailTable(DataTable[Text]):
+class DetailTable(FittedTable):
     """Labels and values; Enter copies the value."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,33 +63,18 @@ class EndpointScreen(Screen[None]):
             yield Static(Content(self._endpoint), classes="title")
             yield Static("asking …", id="endpoint-status", classes="title-right")
         yield ProblemBox(id="endpoint-problem")
-        yield DetailTable(id="details", cursor_type="row", show_header=False)
+        yield DetailTable(_COLUMNS, id="details", show_header=False)
         yield Static(id="whole-value")
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Ask for the first time."""
-        table = self.query_one(DetailTable)
-        table.add_column("", key="label", width=_LABEL_CELLS)
-        table.add_column("", key="value", width=_LABEL_CELLS)
         self.set_interval(REFRESH_SECONDS, self._look_again)
         self.action_refresh()
 
     def on_unmount(self) -> None:
         """Drop what was asked for."""
         self._calls.cancel_all()
-
-    @property
-    def _room(self) -> int:
-        return max(10, self.size.width - _LABEL_CELLS - _PADDING_CELLS)
-
-    def on_resize(self) -> None:
-        """Give the values all the width there is."""
-        table = self.query_one(DetailTable)
-        for key, column in table.columns.items():
-            column.width = self._room if key.value == "value" else _LABEL_CELLS
-        if self._values:
-            self._fill(self._values)
 
     def _look_again(self) -> None:
         if self.is_current and not self._calls.busy("details"):
@@ -112,14 +96,11 @@ class EndpointScreen(Screen[None]):
         self.refresh_bindings()
 
     def _fill(self, values: tuple[tuple[str, str], ...]) -> None:
-        table, colours = self.query_one(DetailTable), self.app.theme_variables
-        at, same = table.cursor_row, [label for label, _ in values] == [label for label, _ in self._values]
+        colours = self.app.theme_variables
         self._values = values
-        table.clear()
-        for label, value in values:
-            table.add_row(in_cell(label, MUTED, colours), in_cell(value, "foreground", colours))
-        if same:
-            table.move_cursor(row=at)
+        self.query_one(DetailTable).show_rows(
+            (in_cell(label, MUTED, colours), in_cell(value, "foreground", colours)) for label, value in values
+        )
 
     def _not_found(self, problem: SagewizardError) -> None:
         self.query_one(ProblemBox).show(problem)
@@ -129,7 +110,9 @@ class EndpointScreen(Screen[None]):
     def _highlighted(self, event: DataTable.RowHighlighted) -> None:
         if 0 <= event.cursor_row < len(self._values):
             value = self._values[event.cursor_row][1]
-            self.query_one("#whole-value", Static).update(Content(value if len(value) > self._room else ""))
+            self.query_one("#whole-value", Static).update(
+                Content(value if len(value) > self.query_one(DetailTable).room else "")
+            )
 
     @on(DataTable.RowSelected)
     def _copy(self, event: DataTable.RowSelected) -> None:

@@ -1,6 +1,6 @@
 """What the keys of a screen do."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,12 +10,12 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 
-def keys_of(screen: Screen[object]) -> tuple[tuple[str, str], ...]:
-    """Return the keys that work on a screen now and what each does, without those that only move about."""
+def keys_of(screen: Screen[Any]) -> tuple[tuple[str, str], ...]:
+    """Return the keys of a screen and what each does, without those that only move about."""
     found: dict[str, str] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
-        if active.enabled and binding.id and not binding.system:
+        if binding.id and not binding.system:
             found.setdefault(screen.app.get_key_display(binding), binding.tooltip or binding.description)
     return tuple(found.items())
 
@@ -33,7 +33,7 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out one line a key."""
-        width = max((len(key) for key, _ in self._keys), default=0)
+        width = max(len(key) for key, _ in (*self._keys, ("tab", "")))
         lines = [Content.assemble((f"{key:>{width}}", "bold $primary"), "  ", (says, "")) for key, says in self._keys]
         lines.append(Content.assemble((f"{'tab':>{width}}", "bold $primary"), "  Next field, shift+tab goes back"))
         with VerticalScroll(classes="dialog", can_focus=True) as dialog:

@@ -96,11 +96,14 @@ class Container:
                 bufsize=0,
             )
             self.port = listener.getsockname()[1]
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        output = os.dup(process.stdout.fileno())
-        process.stdout.close()
-        self._pump = threading.Thread(target=pump, args=(output, self._write_log), name="container-output", daemon=True)
-        self._pump.start()
+            assert process.stdout is not None  # noqa: S101 - asked for above
+            output = os.dup(process.stdout.fileno())
+            process.stdout.close()
+            reading = threading.Thread(
+                target=pump, args=(output, self._write_log), name="container-output", daemon=True
+            )
+            reading.start()
+            self._pump = reading
 
     def wait_ready(self, timeout: float, check: Callable[[], None]) -> None:
         """Return when `/ping` answers 200. `check` is called often and may raise to stop.

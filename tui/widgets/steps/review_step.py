@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,13 +17,12 @@ from core.quantities import format_bytes, format_count, format_hourly, format_mo
 from tui.draft import StepName
 from tui.status_words import MUTED, in_cell
 from tui.widgets.field import Field
+from tui.widgets.fitted_table import FittedColumn, FittedTable
 from tui.widgets.problem import ProblemBox
 from tui.widgets.steps.step import Commit, JumpTo, NameChosen, Step
 from tui.wizard_state import WizardState
 
-_LABEL_CELLS: Final = 9
-_PADDING_CELLS: Final = 8
-"""Around three columns, and the scroll bar's."""
+_COLUMNS: Final = (FittedColumn(cells=9), FittedColumn(share=11), FittedColumn(share=9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class ReviewRow:
     step: StepName | None
 
 
-class ReviewTable(DataTable[Text]):
+class ReviewTable(FittedTable):
     """The decisions; Enter goes to where one is changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,7 +62,7 @@ class ReviewStep(Step):
             yield Static("Endpoint name", classes="label", id="name-label")
             yield Field(id="name", max_length=80, compact=True)
         yield ProblemBox(id="review-problem")
-        yield ReviewTable(id="review", cursor_type="row", show_header=False)
+        yield ReviewTable(_COLUMNS, id="review", show_header=False)
         yield Static(id="review-why")
         yield Static(id="command")
         yield Static(id="cost")
@@ -73,10 +71,7 @@ class ReviewStep(Step):
             yield CommitButton("Working it out …", id="commit", disabled=True)
 
     def on_mount(self) -> None:
-        """Set the table up."""
-        table = self.query_one(ReviewTable)
-        for key in ("label", "value", "why"):
-            table.add_column("", key=key, width=10)
+        """No plan is shown yet."""
         self._rows: tuple[ReviewRow, ...] = ()
         self._plan: Plan | None = None
 
@@ -104,26 +99,17 @@ class ReviewStep(Step):
             if self.screen.focused is None or self.screen.focused is button:
                 button.focus()
 
-    def on_resize(self) -> None:
-        """Share the width between values and reasons."""
-        table = self.query_one(ReviewTable)
-        room = self.size.width - _LABEL_CELLS - _PADDING_CELLS
-        widths = {"label": _LABEL_CELLS, "value": room * 11 // 20, "why": room - room * 11 // 20}
-        for key, column in table.columns.items():
-            column.width = max(1, widths[str(key.value)])
-        if self._plan:
-            self._fill(self._rows)
-
     def _fill(self, rows: tuple[ReviewRow, ...]) -> None:
-        table, colours = self.query_one(ReviewTable), self.app.theme_variables
-        table.clear()
+        colours = self.app.theme_variables
         self._rows = rows
-        for row in rows:
-            table.add_row(
+        self.query_one(ReviewTable).show_rows(
+            (
                 in_cell(row.label, MUTED, colours),
                 in_cell(row.value, "foreground", colours),
                 in_cell(row.why, MUTED, colours),
             )
+            for row in rows
+        )
 
     def take_focus(self) -> None:
         """Focus the button when there is a plan; until then nothing, so that Enter cannot be too early."""

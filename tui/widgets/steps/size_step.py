@@ -1,6 +1,6 @@
 """Second step: what will be packaged, what is left out and why, and how large it is against a machine's memory."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.text import Text
 from textual import on
@@ -14,13 +14,20 @@ from core.quantities import format_bytes, format_memory
 from tui.draft import StepName
 from tui.status_words import MUTED, in_cell
 from tui.widgets.facts import Fact, FactList
+from tui.widgets.fitted_table import FittedColumn, FittedTable
 from tui.widgets.steps.step import Proceed, Step
 from tui.wizard_state import WizardState
 
-_BAR_CELLS = 24
+_BAR_CELLS: Final = 24
+_COLUMNS: Final = (
+    FittedColumn("", 10),
+    FittedColumn("     Size", 9),
+    FittedColumn("File", share=3),
+    FittedColumn("Why", share=2),
+)
 
 
-class FileTable(DataTable[Text]):
+class FileTable(FittedTable):
     """The files; Enter goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -37,13 +44,10 @@ class SizeStep(Step):
         """Lay out the sums above the files."""
         yield Static("What will be packaged", classes="question")
         yield FactList(id="size-facts")
-        yield FileTable(id="size-files", cursor_type="row")
+        yield FileTable(_COLUMNS, id="size-files")
 
     def on_mount(self) -> None:
-        """Set the table up."""
-        table = self.query_one(FileTable)
-        for title, width in (("", 10), ("Size", 9), ("File", None), ("Why", None)):
-            table.add_column(title, width=width)
+        """No files are shown yet."""
         self._shown: WeightSet | None = None
 
     def show(self, state: WizardState) -> None:
@@ -61,23 +65,21 @@ class SizeStep(Step):
             self._fill(draft.weights)
 
     def _fill(self, weights: WeightSet) -> None:
-        table, colours = self.query_one(FileTable), self.app.theme_variables
-        table.clear()
+        colours = self.app.theme_variables
         kept = [("weights", file) for file in weights.weights] + [("support", file) for file in weights.support]
-        for kind, file in kept:
-            table.add_row(
+        rows: list[tuple[Text, ...]] = [
+            (
                 in_cell(f"✓ {kind}", "success", colours),
-                Text(format_bytes(file.bytes), justify="right"),
-                Text(file.path),
-                Text("one of the shards" if kind == "weights" and weights.shards > 1 else ""),
+                in_cell(f"{format_bytes(file.bytes):>9}", "foreground", colours),
+                in_cell(file.path, "foreground", colours),
+                in_cell("a shard" if kind == "weights" and weights.shards > 1 else "", MUTED, colours),
             )
+            for kind, file in kept
+        ]
         for left in weights.left_out:
-            table.add_row(
-                in_cell("– left out", MUTED, colours),
-                in_cell(f"{format_bytes(left.file.bytes):>9}", MUTED, colours),
-                in_cell(left.file.path, MUTED, colours),
-                in_cell(left.reason, MUTED, colours),
-            )
+            cells = ("– left out", f"{format_bytes(left.file.bytes):>9}", left.file.path, left.reason)
+            rows.append(tuple(in_cell(cell, MUTED, colours) for cell in cells))
+        self.query_one(FileTable).show_rows(rows)
 
     def take_focus(self) -> None:
         """Focus the files, so that they can be read through; Enter goes on."""
@@ -95,9 +97,13 @@ def size_facts(weights: WeightSet) -> tuple[Fact, ...]:
     support = sum(file.bytes for file in weights.support)
     return (
         Fact("Weights", f"{format_bytes(weights.weight_bytes)} in {shards}, {weights.format}"),
-        Fact("Beside them", f"{format_bytes(support)} in {len(weights.support)} files (config, tokenizer)"),
-        Fact("Left out", f"{format_bytes(left)} in {len(weights.left_out)} files" if weights.left_out else "nothing"),
+        Fact("Beside them", f"{format_bytes(support)} in {_files(len(weights.support))} (config, tokenizer)"),
+        Fact("Left out", f"{format_bytes(left)} in {_files(len(weights.left_out))}" if weights.left_out else "nothing"),
     )
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def memory_facts(row: FitRow | None) -> tuple[Fact, ...]:
