@@ -58,7 +58,7 @@ def test_the_model_of_the_walkthrough_is_deployed_and_answers(hub: StandInHub, s
 
 
 def test_a_flipped_bit_on_the_way_stops_the_run_and_leaves_nothing(hub: StandInHub, sandbox_home: Path) -> None:
-    hub.fault(r"^/cdn/.*model\.safetensors", flip=1_000_000, times=9)
+    hub.fault("^cdn:", flip=1_000_000, times=9)
     environment = {"HF_ENDPOINT": hub.url, "HF_TOKEN": _TOKEN, "SAGEWIZARD_SANDBOX": "1"}
     ended = run("deploy", "EleutherAI/gpt-neo-125m", "--name", "flipped", "--yes", "--json", env=environment)
     assert ended.code == 1
