@@ -20,6 +20,7 @@ SANDBOX = AppContext(sandbox=True, profile=None, region=None, debug=False)
 _TUI = Path(tui.__file__).parent
 _PAUSE_SECONDS = 0.03
 _TRIES_SECONDS = 60.0
+_STILL = 4
 
 ScreenT = TypeVar("ScreenT", bound=Screen[Any])
 
@@ -71,9 +72,12 @@ def shown(app: App[int]) -> str:
 async def settled(pilot: Pilot[int]) -> str:
     """Let the program go on until its screen stands still, and return the text on it."""
     seen: list[str] = []
-    await until(
-        pilot, lambda: seen.append(shown(pilot.app)) or (len(seen) > 4 and len(set(seen[-4:])) == 1), "a still screen"
-    )
+
+    def still() -> bool:
+        seen.append(shown(pilot.app))
+        return len(seen) > _STILL and len(set(seen[-_STILL:])) == 1
+
+    await until(pilot, still, "a still screen")
     return seen[-1]
 
 
