@@ -96,6 +96,11 @@ class HomeScreen(Screen[None]):
         self._show()
         self._look_now()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in the table, from the top."""
+        return tuple(row.name for row in self._rows)
+
     def _account_changed(self) -> None:
         self._show()
         if self._workspace.account is not None and self._endpoints is None:

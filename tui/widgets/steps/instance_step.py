@@ -209,8 +209,8 @@ def row_words(row: FitRow, recommended: str | None, count: int) -> Content:
     need = fit.gpu or fit.host
     what = "each GPU" if fit.gpu else "memory"
     why = "The cheapest with head room" if instance.name == recommended else "It fits"
-    quota = f"; quota left: {row.quota.left} of {row.quota.limit}" if row.quota else ""
-    words = f"{why}: uses {format_memory(need.required_bytes)} of {format_memory(need.usable_bytes)} {what}{quota}."
+    quota = f"; quota left {row.quota.left} of {row.quota.limit}" if row.quota else ""
+    words = f"{why}: {format_memory(need.required_bytes)} of {format_memory(need.usable_bytes)} {what}{quota}."
     return Content.assemble((machine, "$quiet"), "\n", ("✓ ", "$success"), words)
 
 
