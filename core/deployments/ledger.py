@@ -166,10 +166,14 @@ def list_deployments(folder: Path) -> tuple[Deployment, ...]:
     return tuple(sorted(found, key=lambda deployment: (deployment.created, deployment.id), reverse=True))
 
 
-def find_deployment(folder: Path, endpoint: str, region: str) -> Deployment | None:
-    """Return the newest deployment of the endpoint in the region of which something may exist; `None` without one."""
+def find_deployment(folder: Path, endpoint: str, *, region: str, account_id: str) -> Deployment | None:
+    """Return the newest deployment of the endpoint there of which something may exist; `None` without one.
+
+    One folder holds the ledgers of all accounts, which may use the same names.
+    """
     for deployment in list_deployments(folder):
-        if deployment.endpoint == endpoint and deployment.region == region and deployment.existing:
+        whereabouts = (deployment.endpoint, deployment.region, deployment.account_id)
+        if whereabouts == (endpoint, region, account_id) and deployment.existing:
             return deployment
     return None
 

@@ -15,7 +15,7 @@ from core.cancellation import CancelToken
 from core.deployments.events import Emit, Stage
 from core.deployments.ledger import Ledger, Resource, ResourceState
 from core.deployments.reporting import Reporter
-from core.errors import CancelledByUser, NotFoundError, SagewizardError
+from core.errors import CancelledByUser, NotFoundError, RefusedError, SagewizardError
 
 _WORDS: Final = {
     "bucket": "bucket",
@@ -36,8 +36,10 @@ def remove_resources(
         What is still there; empty when all is gone (or was kept on purpose).
 
     Raises:
+        RefusedError: the account or its region is another one than the deployment was made in.
         CancelledByUser: stopped between two resources; the ledger says what is left.
     """
+    _check_whereabouts(ledger, account)
     report = Reporter(ledger.deployment.id, emit)
     waiting = tuple(reversed(ledger.deployment.existing))
     with report.stage(stage, f"Removing what {ledger.deployment.endpoint} is made of") as telling:
@@ -60,6 +62,17 @@ def remove_resources(
     return left
 
 
+def _check_whereabouts(ledger: Ledger, account: Account) -> None:
+    """Return when the account is the deployment's: in another, all of it would seem to be gone."""
+    made, account_id = ledger.deployment, account.identity().account_id
+    if (made.account_id, made.region) != (account_id, account.region):
+        raise RefusedError(
+            f"The deployment {made.id} was made in the account {made.account_id}, {made.region}; "
+            f"this is {account_id}, {account.region}.",
+            fix="Use the profile (--profile) and the region (--region) that it was made with.",
+        )
+
+
 def _remove(
     resource: Resource, ledger: Ledger, account: Account, cancel: CancelToken, told: Callable[[str], None]
 ) -> ResourceState:
@@ -79,12 +92,12 @@ def _remove(
                 return "kept"
             hosting.delete_model(clients, name)
         case "role":
-            if not _is_its(roles.role_tags(clients, name) or None, ledger):
+            if not _is_its(roles.role_tags(clients, name), ledger):
                 return "kept"
             roles.delete_role(clients, name)
         case "object":
             bucket, _, key = name.removeprefix("s3://").partition("/")
-            # Also ends an upload that a kill cut off; the key is below a prefix of this endpoint's own.
+            # Also ends an upload that a kill cut off; the key holds the id of this deployment.
             objects.delete_prefix(clients, bucket, key, account_id, cancel=cancel)
         case "bucket":
             if not buckets.bucket_exists(clients, name, account_id):

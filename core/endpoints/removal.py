@@ -76,7 +76,7 @@ def delete_endpoint(
 
 def _find(account: Account, name: str) -> tuple[Parts | None, Deployment | None]:
     """Return the endpoint, if there is one, and its deployment, if this machine's ledgers have the one that made it."""
-    deployment = find_deployment(account.ledgers, name, account.region)
+    deployment = find_deployment(account.ledgers, name, region=account.region, account_id=account.identity().account_id)
     try:
         parts = look_up(account.clients, name)
     except NotFoundError as error:

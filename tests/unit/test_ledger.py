@@ -81,13 +81,14 @@ def test_only_what_may_exist_is_found_by_endpoint(tmp_path: Path) -> None:
     with Ledger.start(tmp_path, a_plan("one"), _ACCOUNT) as ledger:
         ledger.record("model", "one", "created")
         identifier = ledger.deployment.id
-    found = find_deployment(tmp_path, "one", "us-east-1")
+    found = find_deployment(tmp_path, "one", region="us-east-1", account_id=_ACCOUNT)
     assert found is not None
     assert found.id == identifier
-    assert find_deployment(tmp_path, "one", "eu-west-1") is None
+    assert find_deployment(tmp_path, "one", region="eu-west-1", account_id=_ACCOUNT) is None
+    assert find_deployment(tmp_path, "one", region="us-east-1", account_id="210987654321") is None
     with Ledger.reopen(tmp_path, identifier) as ledger:
         ledger.record("model", "one", "deleted")
-    assert find_deployment(tmp_path, "one", "us-east-1") is None
+    assert find_deployment(tmp_path, "one", region="us-east-1", account_id=_ACCOUNT) is None
 
 
 def test_files_that_are_no_ledgers_are_left_out(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`sagewizard deploy`: from a model, or a plan, to an endpoint in service."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,8 @@ def deploy(session: Session, /, target: str, yes: bool, no_wait: bool, no_rollba
         account, plan = _from_model(session, target, options, asking=asking)
     if not yes:
         _confirm(plan, account, asking=asking)
-    with shown_run(session, lambda: left_behind(session, account, plan.endpoint.name)) as emit:
+    account_id = account.identity().account_id  # now: what tells of an interrupt must not ask AWS
+    with shown_run(session, lambda: left_behind(session, account, account_id, plan.endpoint.name)) as emit:
         made = runner.deploy(
             plan,
             account,
@@ -63,7 +65,7 @@ def deploy(session: Session, /, target: str, yes: bool, no_wait: bool, no_rollba
 def _is_plan(target: str) -> bool:
     from core.deployments.plan_file import looks_like_plan
 
-    return looks_like_plan(target) or Path(target).is_file()
+    return looks_like_plan(target) or os.path.isfile(target)  # noqa: PTH113 - it takes any name, however long
 
 
 def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[Account, Plan]":
@@ -131,11 +133,11 @@ def _confirm(plan: "Plan", account: "Account", *, asking: bool) -> None:
         raise CancelledByUser("Nothing was deployed.")
 
 
-def left_behind(session: Session, account: "Account", endpoint: str) -> str:
+def left_behind(session: Session, account: "Account", account_id: str, endpoint: str) -> str:
     """Return what the ledgers say may exist of the endpoint's deployment, and how to remove it; empty for nothing."""
     from core.deployments.ledger import find_deployment
 
-    found = find_deployment(account.ledgers, endpoint, account.region)
+    found = find_deployment(account.ledgers, endpoint, region=account.region, account_id=account_id)
     if found is None:
         return ""
     names = ", ".join(f"{resource.kind.replace('_', ' ')} {resource.name}" for resource in found.existing)
