@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from core.aws.clients import Clients
-from core.aws.failures import error_code, explained
+from core.aws.failures import error_code, explained, is_final_no
 from core.aws.tags import as_aws_tags, from_aws_tags
 from core.errors import NotFoundError, RefusedError
 
@@ -58,9 +58,10 @@ def ensure_bucket(
         except ClientError as error:
             if error_code(error) == "BucketAlreadyExists":
                 raise _not_yours(name) from error
-            if error_code(error) != "BucketAlreadyOwnedByYou":  # somebody with this account was quicker
+            if error_code(error) != "BucketAlreadyOwnedByYou":
                 raise
-            return False
+            if is_final_no(error):  # somebody with this account was quicker
+                return False
     _furnish(clients, name, account_id, tags)
     return True
 

@@ -32,6 +32,19 @@ def error_message(error: BaseException) -> str:
     return clean_line(str(text or error))
 
 
+def is_final_no(error: BaseException) -> bool:
+    """Return whether AWS answered no to a request that was sent once, so that nothing came of it.
+
+    botocore repeats a request that got no answer. The no to a repetition ("the name is taken") may be the doing of the
+    attempt before, and a server's own trouble (5xx) leaves open how far it came.
+    """
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return False
+    about = response.get("ResponseMetadata", {})
+    return 400 <= int(about.get("HTTPStatusCode") or 0) < 500 and not about.get("RetryAttempts")
+
+
 def translate(error: BaseException, doing: str) -> SagewizardError:
     """Return the program's own error for one that botocore raised while `doing` (“create the role”)."""
     from botocore import exceptions as raised

@@ -1,6 +1,7 @@
 """SageMaker's control plane for hosting: models, endpoint configs and endpoints made, described, listed and deleted."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from core.aws.clients import Clients
@@ -14,7 +15,7 @@ from core.aws.descriptions import (
     listing_from_api,
     model_from_api,
 )
-from core.aws.failures import error_code, error_message, explained
+from core.aws.failures import error_code, error_message, explained, is_final_no
 from core.aws.propagation import (
     RECORD_SECONDS,
     ROLE_SECONDS,
@@ -22,9 +23,9 @@ from core.aws.propagation import (
     is_new_role_failure,
     retried,
 )
-from core.aws.tags import as_aws_tags, from_aws_tags
+from core.aws.tags import DEPLOYMENT, as_aws_tags, from_aws_tags
 from core.cancellation import CancelToken
-from core.errors import NotFoundError, RefusedError
+from core.errors import NotFoundError, RefusedError, SagewizardError
 
 _T = TypeVar("_T")
 
@@ -94,6 +95,7 @@ def create_model(
                 cancel=cancel or CancelToken(),
                 on_wait=on_wait,
             ),
+            _Made(clients, tags, lambda: describe_model(clients, name).arn),
         )
 
 
@@ -138,7 +140,8 @@ def create_endpoint_config(
         return made
 
     with explained(f"create the endpoint config {name}"):
-        return _unless_taken("endpoint config", name, lambda: _settled(call, cancel, on_wait))
+        made = _Made(clients, tags, lambda: describe_endpoint_config(clients, name).arn)
+        return _unless_taken("endpoint config", name, lambda: _settled(call, cancel, on_wait), made)
 
 
 def create_endpoint(
@@ -165,7 +168,8 @@ def create_endpoint(
         return made
 
     with explained(f"create the endpoint {name}"):
-        return _unless_taken("endpoint", name, lambda: _settled(call, cancel, on_wait))
+        made = _Made(clients, tags, lambda: describe_endpoint(clients, name).arn)
+        return _unless_taken("endpoint", name, lambda: _settled(call, cancel, on_wait), made)
 
 
 def describe_model(clients: Clients, name: str) -> ModelDescription:
@@ -297,7 +301,25 @@ def _settled(call: Callable[[], str], cancel: CancelToken | None, on_wait: Told)
     )
 
 
-def _unless_taken(kind: str, name: str, call: Callable[[], str]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """How to find out whether what has the name already is what an attempt made whose answer was lost."""
+
+    clients: Clients
+    tags: Mapping[str, str]
+    find_arn: Callable[[], str]
+
+    def arn(self) -> str | None:
+        """Return its ARN where it carries the tag of the same deployment; `None` where it does not, or is not told."""
+        try:
+            arn = self.find_arn()
+            found = resource_tags(self.clients, arn).get(DEPLOYMENT)
+        except SagewizardError:
+            return None
+        return arn if found is not None and found == self.tags.get(DEPLOYMENT) else None
+
+
+def _unless_taken(kind: str, name: str, call: Callable[[], str], made: _Made) -> str:
     from botocore.exceptions import ClientError
 
     try:
@@ -305,6 +327,8 @@ def _unless_taken(kind: str, name: str, call: Callable[[], str]) -> str:
     except ClientError as error:
         if _TAKEN not in error_message(error).lower():
             raise
+        if not is_final_no(error) and (arn := made.arn()):
+            return arn
         raise RefusedError(
             f"There is already {'an' if kind[0] in 'aeiou' else 'a'} {kind} named {name}.", fix="Choose another name."
         ) from error

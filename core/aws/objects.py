@@ -133,11 +133,6 @@ def find_object(clients: Clients, bucket: str, key: str, account_id: str) -> Sto
     return StoredObject(bucket, key, found["ContentLength"], found.get("Metadata", {}).get(SHA256_KEY))
 
 
-def object_exists(clients: Clients, bucket: str, key: str, account_id: str) -> bool:
-    """Return whether there is such an object; errors as `find_object` raises them."""
-    return find_object(clients, bucket, key, account_id) is not None
-
-
 def object_tags(clients: Clients, bucket: str, key: str, account_id: str) -> Mapping[str, str]:
     """Return the tags of an object; none when it does not exist.
 

@@ -6,16 +6,16 @@ decides before it is deleted.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
 from core.aws.clients import Clients
-from core.aws.failures import error_code, explained
+from core.aws.failures import error_code, explained, is_final_no
 from core.aws.policies import trust_policy, trusts_sagemaker
-from core.aws.tags import as_aws_tags, from_aws_tags, is_ours
+from core.aws.tags import DEPLOYMENT, as_aws_tags, from_aws_tags, is_ours
 from core.errors import NotFoundError, RefusedError, SagewizardError, UsageError
 from core.external_text import clean_line
 
@@ -114,11 +114,10 @@ def create_role(
     *,
     policy: Mapping[str, Any],
     tags: Mapping[str, str],
-    before_create: Callable[[], None] = lambda: None,
 ) -> Role:
     """Create a role that SageMaker may take on, with `policy` as all that it is allowed.
 
-    `before_create` is called just before. IAM needs some seconds to make a role known: `hosting.create_model` waits.
+    IAM needs some seconds to make a role known: `hosting.create_model` waits.
 
     Raises:
         RefusedError: there is a role of that name.
@@ -127,7 +126,7 @@ def create_role(
     from botocore.exceptions import ClientError
 
     iam = clients.get("iam")
-    before_create()
+    item: Mapping[str, Any] | None
     with explained(f"create the role {name}"):
         try:
             item = iam.create_role(
@@ -139,9 +138,12 @@ def create_role(
         except ClientError as error:
             if error_code(error) != "EntityAlreadyExists":
                 raise
-            raise RefusedError(
-                f"There is a role named {name} already.", fix="Use it (--role), or choose another name."
-            ) from error
+            item = None if is_final_no(error) else _get_role(clients, name)
+            # An attempt whose answer was lost may have made it.
+            if item is None or from_aws_tags(item.get("Tags", ())).get(DEPLOYMENT) != tags.get(DEPLOYMENT):
+                raise RefusedError(
+                    f"There is a role named {name} already.", fix=f"Use it (--role {name}), or choose another name."
+                ) from error
     with explained(f"allow the role {name} to read the model"):
         iam.put_role_policy(RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(policy))
     return _role(item)
@@ -152,14 +154,14 @@ def role_exists(clients: Clients, name: str) -> bool:
     return _get_role(clients, name) is not None
 
 
-def role_tags(clients: Clients, name: str) -> Mapping[str, str]:
-    """Return the tags of a role; none when it does not exist.
+def role_tags(clients: Clients, name: str) -> Mapping[str, str] | None:
+    """Return the tags of a role; `None` when it does not exist.
 
     Raises:
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
     item = _get_role(clients, name)
-    return {} if item is None else from_aws_tags(item.get("Tags", ()))
+    return None if item is None else from_aws_tags(item.get("Tags", ()))
 
 
 def delete_role(clients: Clients, name: str) -> bool:

@@ -1,12 +1,12 @@
 """The first step of a run: what can be found out before anything is made, so that a refusal costs nothing."""
 
 from core.artifacts.tree import Member, artifact_tree
-from core.aws import buckets, objects, roles
+from core.aws import buckets, roles
 from core.aws.names import name_taken
 from core.cancellation import CancelToken
 from core.deployments.plan import Plan
 from core.deployments.run import Run
-from core.errors import RefusedError
+from core.errors import AccessError, RefusedError
 from core.instances.quotas import fetch_quotas
 from core.models.facts import ModelFile
 from core.models.hub import HubClient
@@ -30,9 +30,7 @@ def inspect(run: Run) -> tuple[Member, ...]:
         account_id = run.account.identity().account_id
         _check_names(run)
         _check_destination(run, account_id)
-        if plan.role.arn:
-            role = roles.find_role(run.account.clients, plan.role.arn)
-            roles.check_role(run.account.clients, role, *run.destination)
+        _check_role(run)
         _check_quota(run)
         source = open_planned_source(plan, run.hub, run.cancel)
         template = find_template(plan.artifact.template)
@@ -94,17 +92,30 @@ def _check_quota(run: Run) -> None:
 
 
 def _check_destination(run: Run, account_id: str) -> None:
-    clients = run.account.clients
-    bucket, key = run.destination
+    """Return when the bucket is there, or may be made; one of another account or region is refused now."""
+    bucket, _ = run.destination
     if run.plan.artifact.bucket:
-        buckets.require_bucket(clients, bucket, account_id)
-    elif not buckets.bucket_exists(clients, bucket, account_id):
-        return
-    if objects.object_exists(clients, bucket, key, account_id):
-        raise RefusedError(
-            f"There is already an artifact at s3://{bucket}/{key}.",
-            fix=f"Choose another name, or remove it: `sagewizard endpoints delete {run.plan.endpoint.name}`.",
-        )
+        buckets.require_bucket(run.account.clients, bucket, account_id)
+    else:
+        buckets.bucket_exists(run.account.clients, bucket, account_id)
+
+
+def _check_role(run: Run) -> None:
+    """Return when the role can be used or, as far as IAM may be asked, its name is free."""
+    clients, wanted = run.account.clients, run.plan.role
+    if wanted.arn:
+        roles.check_role(clients, roles.find_role(clients, wanted.arn), *run.destination)
+    elif wanted.create:
+        try:
+            taken = roles.role_exists(clients, wanted.create)
+        except AccessError:  # to create a role needs another permission than to look at it
+            return
+        if taken:
+            raise RefusedError(
+                f"There is a role named {wanted.create} already.",
+                fix=f"Use it (--role {wanted.create}), or delete it; one that an interrupted run left goes with "
+                f"`sagewizard endpoints delete {run.plan.endpoint.name}`.",
+            )
 
 
 def _same(planned: ModelFile, found: ModelFile | None) -> bool:

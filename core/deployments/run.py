@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from core.account import Account
 from core.aws import buckets
-from core.aws.failures import error_code
+from core.aws.failures import is_final_no
 from core.aws.tags import resource_tags
 from core.cancellation import CancelToken
 from core.deployments.ledger import Ledger, ResourceKind
@@ -47,15 +47,15 @@ class Run:
         try:
             yield
         except SagewizardError as error:
-            # AWS answered no to the one request, so nothing was made; without an answer we cannot know.
-            if in_one and error_code(error.__cause__ or error):
+            # Without such an answer we cannot know: its tags will tell, should it have to be removed.
+            if in_one and is_final_no(error.__cause__ or error):
                 self.ledger.record(kind, name, "absent")
             raise
         self.ledger.record(kind, name, "created")
 
     @property
     def destination(self) -> tuple[str, str]:
-        """The bucket and the key that the archive goes to.
+        """The bucket and the key that the archive goes to; no other run ever writes to that key.
 
         Raises:
             AccessError, UnreachableError: the account's number, part of its default bucket's name, is not known.
@@ -64,4 +64,4 @@ class Run:
         bucket = self.plan.artifact.bucket
         if bucket is None:
             bucket = buckets.default_bucket_name(account.region, account.identity().account_id)
-        return bucket, f"{self.plan.artifact.key_prefix}{ARCHIVE_NAME}"
+        return bucket, f"{self.plan.artifact.key_prefix}{self.ledger.deployment.id}/{ARCHIVE_NAME}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from core.artifacts.archive import Packed, write_archive
 from core.artifacts.tree import Member
 from core.aws import buckets, hosting, objects, roles
-from core.aws.failures import error_code
+from core.aws.failures import is_final_no
 from core.aws.policies import artifact_policy
 from core.deployments.names import role_name_for
 from core.deployments.run import ARCHIVE_NAME, Run
@@ -56,7 +56,7 @@ def upload(run: Run, packed: Packed) -> str:
     uri = f"s3://{bucket}/{key}"
     with run.report.stage("upload", f"Uploading to {uri}") as report:
         _provide_bucket(run, bucket, account_id)
-        with run.making("object", uri):
+        with run.making("object", uri, in_one=False):
             objects.upload_file(
                 clients,
                 packed.path,
@@ -85,12 +85,13 @@ def provide_role(run: Run, archive_uri: str) -> str:
             return plan.role.arn
         name = plan.role.create or role_name_for(plan.endpoint.name, account.region)
         partition = account.clients.partition
+        bucket, _, key = archive_uri.removeprefix("s3://").partition("/")
         policy = artifact_policy(
             partition=partition,
             region=account.region,
             account_id=account.identity().account_id,
-            bucket=archive_uri.removeprefix("s3://").split("/", 1)[0],
-            prefix=plan.artifact.key_prefix,
+            bucket=bucket,
+            prefix=key.rpartition("/")[0],
             image_repository_arn=image_repository_arn(plan.container.image, partition),
             endpoint_name=plan.endpoint.name,
         )
@@ -162,7 +163,7 @@ def _provide_bucket(run: Run, bucket: str, account_id: str) -> None:
     try:
         made = buckets.ensure_bucket(run.account.clients, bucket, account_id, run.tags, before_create=before_create)
     except SagewizardError as error:
-        if asked and error_code(error.__cause__ or error):
+        if asked and is_final_no(error.__cause__ or error):
             run.ledger.record("bucket", bucket, "absent")
         raise
     if asked:  # somebody else may have been quicker: then it is not ours

@@ -57,7 +57,7 @@ def belongings(account: Account, parts: Parts, *, cancel: CancelToken) -> tuple[
     account_id = account.identity().account_id
     role_arns = {model.role_arn for model in its_models if model.role_arn} - used.roles
     for name in sorted(arn.rpartition("/")[2] for arn in role_arns):
-        if is_its(roles.role_tags(clients, name)):
+        if is_its(roles.role_tags(clients, name) or {}):
             found.append(Resource("role", name, "created"))
     data = {item.model_data_uri for model in its_models for item in model.containers if item.model_data_uri}
     bucket_names = set()

@@ -55,15 +55,8 @@ def by_hand(clients: Clients, name: str, trust: Mapping[str, Any], path: str = "
 
 
 def test_a_role_is_made_found_listed_and_deleted(clients: Clients, name: str) -> None:
-    there_before: list[bool] = []
-    made = roles.create_role(
-        clients,
-        name,
-        policy=policy_for(name),
-        tags=TAGS,
-        before_create=lambda: there_before.append(roles.role_exists(clients, name)),
-    )
-    assert there_before == [False]
+    assert not roles.role_exists(clients, name)
+    made = roles.create_role(clients, name, policy=policy_for(name), tags=TAGS)
     assert made.ours
     assert roles.find_role(clients, name) == roles.find_role(clients, made.arn)
     assert name in [role.name for role in roles.list_roles(clients)]

@@ -148,7 +148,7 @@ def test_a_stopped_upload_leaves_nothing(account: Account, account_id: str, buck
         s3.meta.events.unregister("before-send.s3.UploadPart", stop_in_the_middle)
     assert begun.is_set()
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
-    assert not objects.object_exists(account.clients, bucket, "k", account_id)
+    assert objects.find_object(account.clients, bucket, "k", account_id) is None
 
 
 def test_an_upload_of_what_is_not_there_says_so(account: Account, account_id: str, bucket: str, tmp_path: Path) -> None:

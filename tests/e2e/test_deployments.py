@@ -1,5 +1,6 @@
 """Whole runs of plans against the real sandbox: what they make, what they take back, what a kill leaves on record."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,16 +12,18 @@ from typing import Any
 import pytest
 
 from core.account import Account, open_account
+from core.aws.policies import trust_policy
 from core.cancellation import CancelToken
 from core.deployments.events import STAGES, Event, Stage
-from core.deployments.ledger import Ledger, find_deployment, list_deployments
+from core.deployments.ledger import Deployment, Ledger, find_deployment, list_deployments
 from core.deployments.plan import Plan
 from core.deployments.plan_file import plan_to_json
 from core.deployments.planner import Choices, make_plan
 from core.deployments.removal import remove_resources
 from core.deployments.runner import deploy
 from core.endpoints.invocation import invoke
-from core.errors import CancelledByUser, DeploymentFailedError, RefusedError
+from core.endpoints.removal import delete_endpoint
+from core.errors import CancelledByUser, DeploymentFailedError, NotFoundError, RefusedError
 from core.folders import cache_folder
 from core.instances.survey import survey
 from core.models.hub import HubClient
@@ -64,6 +67,11 @@ class Stand:
     def remove(self, identifier: str) -> None:
         with Ledger.reopen(self.account.ledgers, identifier) as ledger:
             assert remove_resources(ledger, self.account, emit=self.events.append, cancel=CancelToken()) == ()
+
+    def recorded(self, name: str) -> Deployment | None:
+        """What the ledgers say may exist of the endpoint."""
+        account_id = self.account.identity().account_id
+        return find_deployment(self.account.ledgers, name, region="us-east-1", account_id=account_id)
 
     def left_of(self, name: str) -> list[str]:
         """What the account has of the endpoint, asked of AWS's own APIs."""
@@ -141,7 +149,7 @@ def test_without_rollback_what_was_made_stays_and_is_said(stand: Stand) -> None:
     with pytest.raises(DeploymentFailedError) as failed:
         stand.deploy(stand.plan("kept", code=BROKEN), rollback=False)
     assert "Still there" in failed.value.fix
-    found = find_deployment(stand.account.ledgers, "kept", "us-east-1")
+    found = stand.recorded("kept")
     assert found is not None
     assert found.status == "failed"
     assert "endpoint kept" in stand.left_of("kept")
@@ -163,7 +171,7 @@ def test_stopping_at_any_stage_leaves_nothing(stand: Stand, stage: Stage) -> Non
         deploy(plan, stand.account, stand.hub, emit=emit, cancel=cancel)
     assert stand.events[-1].kind == "failed"
     assert stand.left_of(name) == []
-    assert find_deployment(stand.account.ledgers, name, "us-east-1") is None
+    assert stand.recorded(name) is None
 
 
 def test_an_endpoint_still_being_created_is_waited_out_and_removed(stand: Stand) -> None:
@@ -225,7 +233,7 @@ def test_what_a_killed_run_left_is_on_record_and_can_be_removed(stand: Stand, st
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = stand.left_of(name)
-    found = find_deployment(stand.account.ledgers, name, "us-east-1")
+    found = stand.recorded(name)
     if stage == "package":
         assert (left, found) == ([], None)
         return
@@ -263,6 +271,65 @@ def test_a_model_of_somebody_else_with_the_same_name_is_never_touched(stand: Sta
         deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken())
     assert stand.left_of("foreign") == ["model foreign"]
     sagemaker.delete_model(ModelName="foreign")
+
+
+def test_a_role_of_somebody_else_with_the_same_name_is_never_touched(stand: Stand) -> None:
+    plan, iam = stand.plan("foreign-role"), stand.account.clients.get("iam")
+    role = plan.role.create
+
+    def emit(event: Event) -> None:
+        if event.stage == "upload" and event.kind == "finished":
+            iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust_policy()))
+
+    with pytest.raises(RefusedError, match="already") as refused:
+        deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken())
+    assert "Still there" not in refused.value.fix
+    assert stand.left_of("foreign-role") == [f"role {role}"]
+    assert stand.recorded("foreign-role") is None
+    with pytest.raises(RefusedError, match="already"):  # and found at once the next time
+        stand.deploy(plan)
+    assert _stages(stand.events, "started") == ["inspect"]
+    iam.delete_role(RoleName=role)
+
+
+def test_answers_that_get_lost_on_the_way_neither_end_a_run_nor_leave_anything_unrecorded(stand: Stand) -> None:
+    plan = stand.plan("lost")
+    lost: list[str] = []
+
+    def lose(attempts: int, operation: Any, **_: object) -> int | None:
+        if attempts > 1:
+            return None
+        lost.append(operation.name)
+        return 0  # the request is sent again, at once
+
+    service = {"iam": ("CreateRole",), "sagemaker": ("CreateModel", "CreateEndpointConfig", "CreateEndpoint")}
+    names = [(client, f"needs-retry.{client}.{name}") for client, made in service.items() for name in made]
+    for client, event in names:
+        stand.account.clients.get(client).meta.events.register_first(event, lose)
+    try:
+        identifier = stand.deploy(plan)
+    finally:
+        for client, event in names:
+            stand.account.clients.get(client).meta.events.unregister(event, lose)
+    assert lost == ["CreateRole", "CreateModel", "CreateEndpointConfig", "CreateEndpoint"]
+    found = stand.recorded("lost")
+    assert found is not None
+    assert {resource.state for resource in found.resources if resource.kind != "bucket"} == {"created"}
+    stand.remove(identifier)
+    assert stand.left_of("lost") == []
+
+
+def test_a_deployment_is_not_taken_for_gone_in_another_account(stand: Stand) -> None:
+    plan = stand.plan("far")
+    with Ledger.start(stand.account.ledgers, plan, "999999999999") as ledger:
+        ledger.record("endpoint", "far", "created")
+        with pytest.raises(RefusedError, match="999999999999"):
+            remove_resources(ledger, stand.account, emit=stand.events.append, cancel=CancelToken())
+        identifier = ledger.deployment.id
+    with pytest.raises(NotFoundError):
+        delete_endpoint(stand.account, "far", emit=stand.events.append)
+    there = next(found for found in list_deployments(stand.account.ledgers) if found.id == identifier)
+    assert [resource.state for resource in there.resources] == ["created"]
 
 
 def test_a_file_that_changed_since_the_plan_is_refused(stand: Stand) -> None:
@@ -321,6 +388,33 @@ def test_two_runs_at_once_do_not_disturb_each_other(stand: Stand) -> None:
     for identifier in identifiers:
         stand.remove(identifier)
     assert stand.left_of("twin") == []
+
+
+def test_of_two_runs_for_one_name_one_wins_and_loses_nothing_to_the_other(stand: Stand) -> None:
+    plan, both_checked = stand.plan("duel"), threading.Barrier(2)
+    made: list[str] = []
+    refused: list[RefusedError] = []
+
+    def emit(event: Event) -> None:
+        if event.stage == "package" and event.kind == "started":
+            both_checked.wait(60)
+
+    def run() -> None:
+        try:
+            made.append(deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken()).id)
+        except RefusedError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert (len(made), len(refused)) == (1, 1)
+    left = [thing.split(" ")[0] for thing in stand.left_of("duel")]
+    assert sorted(left) == ["config", "endpoint", "model", "object", "role"]
+    stand.remove(made[0])
+    assert stand.left_of("duel") == []
 
 
 def test_the_wrong_region_is_refused(stand: Stand) -> None:

@@ -11,7 +11,9 @@ from botocore.stub import Stubber
 
 from core.aws import hosting
 from core.aws.clients import Clients
+from core.aws.failures import is_final_no
 from core.aws.propagation import is_new_role_failure, retried
+from core.aws.tags import DEPLOYMENT
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, NotFoundError, RefusedError, SagewizardError
 
@@ -210,6 +212,38 @@ def test_a_taken_name_is_refused(stub: Stubber, clients: OneClient) -> None:
     )
     with pytest.raises(RefusedError, match="There is already an endpoint named e"):
         hosting.create_endpoint(clients, "e", config_name="c", tags={})
+
+
+@pytest.mark.parametrize(("deployment", "whose"), [("d-1", "ours"), ("d-2", "another's"), (None, "nobody's")])
+def test_what_an_attempt_made_whose_answer_was_lost_is_told_from_what_others_made(
+    stub: Stubber, clients: OneClient, deployment: str | None, whose: str
+) -> None:
+    now, arn = datetime(2026, 1, 1, tzinfo=UTC), "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e"
+    stub.add_client_error(
+        "create_endpoint",
+        "ValidationException",
+        f'Cannot create already existing endpoint "{arn}".',
+        response_meta={"RetryAttempts": 1},
+    )
+    described = {"EndpointName": "e", "EndpointArn": arn, "EndpointConfigName": "c", "EndpointStatus": "Creating"}
+    stub.add_response("describe_endpoint", {**described, "CreationTime": now, "LastModifiedTime": now})
+    tags = [{"Key": DEPLOYMENT, "Value": deployment}] if deployment else []
+    stub.add_response("list_tags", {"Tags": tags}, {"ResourceArn": arn})
+    if whose == "ours":
+        assert hosting.create_endpoint(clients, "e", config_name="c", tags={DEPLOYMENT: "d-1"}) == arn
+    else:
+        with pytest.raises(RefusedError):
+            hosting.create_endpoint(clients, "e", config_name="c", tags={DEPLOYMENT: "d-1"})
+
+
+@pytest.mark.parametrize(
+    ("status", "retries", "final"), [(400, 0, True), (403, 0, True), (400, 1, False), (500, 0, False), (503, 4, False)]
+)
+def test_only_a_no_to_the_first_attempt_proves_that_nothing_was_made(status: int, retries: int, final: bool) -> None:
+    about = {"HTTPStatusCode": status, "RetryAttempts": retries}
+    error = ClientError({"Error": {"Code": "X", "Message": "x"}, "ResponseMetadata": about}, "CreateModel")
+    assert is_final_no(error) is final
+    assert not is_final_no(TimeoutError())
 
 
 def test_no_quota_is_refused_with_what_aws_says(stub: Stubber, clients: OneClient) -> None:
