@@ -83,6 +83,13 @@ class TestListing:
     def test_refuses_a_token_of_others(self, aws: Aws) -> None:
         assert refused(aws.sagemaker.list_models, NextToken="bogus")[0] == "ValidationException"
 
+    def test_refuses_the_token_of_a_list_in_another_order(self, aws: Aws) -> None:
+        for _ in range(2):
+            aws.model()
+        for order, other in (("Name", "CreationTime"), ("CreationTime", "Name")):
+            token = aws.sagemaker.list_models(SortBy=order, MaxResults=1)["NextToken"]
+            assert refused(aws.sagemaker.list_models, SortBy=other, NextToken=token)[0] == "ValidationException"
+
 
 class TestTags:
     def test_come_with_a_thing_and_change(self, aws: Aws) -> None:

@@ -38,7 +38,7 @@ def page(things: Iterable[Listed], request: Mapping[str, Any], member: str) -> d
     if backwards:
         places.reverse()
     if token := request.get("NextToken"):
-        last = _read_token(token)
+        last = _read_token(token, float if _sorted_by(request) == "CreationTime" else str)
         places = [found for found in places if (found[0] < last if backwards else found[0] > last)]
     size = request.get("MaxResults", _PAGE)
     answer: dict[str, Any] = {member: [thing.summary for _, thing in places[:size]]}
@@ -55,10 +55,7 @@ def slice_page(things: Sequence[Any], request: Mapping[str, Any], member: str, *
     """
     start = 0
     if token := request.get("NextToken"):
-        last = _read_token(token)
-        if not isinstance(last[0], int) or last[0] < 0:
-            raise invalid("Invalid pagination token.")
-        start = last[0]
+        start = max(0, _read_token(token, int)[0])
     end = start + request.get("MaxResults", size)
     answer: dict[str, Any] = {member: things[start:end]}
     if end < len(things):
@@ -70,8 +67,12 @@ def _first(found: tuple[tuple[Any, str], Listed]) -> tuple[Any, str]:
     return found[0]
 
 
+def _sorted_by(request: Mapping[str, Any]) -> str:
+    return str(request.get("SortBy", "CreationTime"))
+
+
 def _place(thing: Listed, request: Mapping[str, Any]) -> tuple[Any, str]:
-    by = request.get("SortBy", "CreationTime")
+    by = _sorted_by(request)
     if by == "Name":
         return thing.name, ""
     return (thing.status if by == "Status" else thing.created.timestamp()), thing.name
@@ -101,10 +102,11 @@ def _token(place: tuple[Any, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _read_token(token: str) -> tuple[Any, str]:
+def _read_token(token: str, kind: type) -> tuple[Any, str]:
+    """Return the place a token names; that of a list in another order has a value of another kind."""
     try:
         value, name = json.loads(base64.urlsafe_b64decode(token.encode()))
-        if isinstance(value, str | int | float) and isinstance(name, str):
+        if isinstance(value, kind) and isinstance(name, str):
             return value, name
     except (ValueError, TypeError):
         pass
