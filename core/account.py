@@ -10,7 +10,7 @@ from pathlib import Path
 from core.aws.clients import Clients, StaticCredentials
 from core.aws.failures import explained
 from core.errors import UsageError
-from core.folders import data_folder
+from core.folders import data_folder, own_folder
 
 SANDBOX_REGION = "us-east-1"
 
@@ -26,13 +26,15 @@ class Identity:
 class Account:
     """An open account: its clients, its region, and the folder of its ledgers on this machine."""
 
-    def __init__(self, clients: Clients, *, label: str, ledgers: Path, sandbox: bool) -> None:
+    def __init__(self, clients: Clients, *, label: str, ledgers: Path, sandbox: bool, notice: str = "") -> None:
         self.clients = clients
         self.label = label
         """What a person calls it: `sandbox`, a profile's name, or `default`."""
         self.ledgers = ledgers
         self.sandbox = sandbox
         """For words on screen only; no step may act on it."""
+        self.notice = notice
+        """A sentence for the person about how the account was opened; mostly empty."""
         self._identity: Identity | None = None
         self._lock = threading.Lock()
 
@@ -73,15 +75,18 @@ def open_account(*, sandbox: bool, profile: str | None = None, region: str | Non
             endpoint_url=running.url,
             credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
         )
-        return Account(clients, label="sandbox", ledgers=running.ledgers, sandbox=True)
+        return Account(clients, label="sandbox", ledgers=running.ledgers, sandbox=True, notice=running.notice)
     region = region or _profile_region(profile)
     if region is None:
         raise UsageError(
             "No AWS region is set.", fix="Give one with --region, AWS_REGION or `aws configure set region us-east-1`."
         )
-    ledgers = data_folder() / "deployments"
-    ledgers.mkdir(mode=0o700, exist_ok=True)
-    return Account(Clients(region=region, profile=profile), label=profile or "default", ledgers=ledgers, sandbox=False)
+    return Account(
+        Clients(region=region, profile=profile),
+        label=profile or "default",
+        ledgers=own_folder(data_folder() / "deployments"),
+        sandbox=False,
+    )
 
 
 def _profile_region(profile: str | None) -> str | None:

@@ -7,31 +7,44 @@ places are used. Folders are made readable by their owner only.
 import os
 from pathlib import Path
 
+from core.errors import SagewizardError
+
 HOME_VARIABLE = "SAGEWIZARD_HOME"
 _APP = "sagewizard"
 
 
-def _own(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+def own_folder(path: Path) -> Path:
+    """Return `path`, a folder for its owner only, made if need be.
+
+    Raises:
+        SagewizardError: it cannot be made.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SagewizardError(
+            f"The folder {path}, where sagewizard keeps its files, cannot be made: {error.strerror}.",
+            fix=f"Set {HOME_VARIABLE} to a folder you may write to.",
+        ) from error
     return path
 
 
 def data_folder() -> Path:
     """Return the folder of what must be kept: ledgers, plans, the sandbox's state."""
     if home := os.environ.get(HOME_VARIABLE):
-        return _own(Path(home).expanduser().absolute() / "data")
+        return own_folder(Path(home).expanduser().absolute() / "data")
     from platformdirs import user_data_path
 
-    return _own(user_data_path(_APP, appauthor=False))
+    return own_folder(user_data_path(_APP, appauthor=False))
 
 
 def cache_folder() -> Path:
     """Return the folder of what can be made again: staged archives, prices."""
     if home := os.environ.get(HOME_VARIABLE):
-        return _own(Path(home).expanduser().absolute() / "cache")
+        return own_folder(Path(home).expanduser().absolute() / "cache")
     from platformdirs import user_cache_path
 
-    return _own(user_cache_path(_APP, appauthor=False))
+    return own_folder(user_cache_path(_APP, appauthor=False))
 
 
 def config_file() -> Path:
