@@ -18,10 +18,18 @@ ENVIRONMENT_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "region": ("SAGEWIZARD_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
     "profile": ("SAGEWIZARD_PROFILE", "AWS_PROFILE"),
 }
-CONFIG_KEYS: Final = frozenset(
-    {"sandbox", "profile", "region", "instance_type", "instance_count", "role", "bucket", "context"}
-)
-"""What the config file may set."""
+CONFIG_KEYS: Final[Mapping[str, type]] = {
+    "sandbox": bool,
+    "profile": str,
+    "region": str,
+    "instance_type": str,
+    "instance_count": int,
+    "role": str,
+    "bucket": str,
+    "context": int,
+}
+"""What the config file may set, and to what."""
+_IN_WORDS: Final[Mapping[type, str]] = {bool: "true or false", str: "text in quotes", int: "a whole number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +45,29 @@ def load_config(path: Path | None = None) -> Mapping[str, Any]:
     """Return the settings in the config file, empty when there is no such file.
 
     Raises:
-        UsageError: the file is no TOML, or has a key that is no setting.
+        UsageError: the file is no TOML, or has a key that is no setting, or a value of the wrong kind.
     """
     path = path or config_file()
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"The config file {path} cannot be read: {error}.", fix="Correct it, or move it away."
+            f"The config file {path} cannot be read: {reason}.", fix="Correct it, or move it away."
         ) from error
-    if unknown := sorted(set(found) - CONFIG_KEYS):
+    if unknown := sorted(set(found) - CONFIG_KEYS.keys()):
         raise UsageError(
             f"The config file {path} sets {', '.join(unknown)}, which sagewizard does not know.",
             fix=f"Keys are: {', '.join(sorted(CONFIG_KEYS))}.",
         )
+    for name, value in found.items():
+        wanted = CONFIG_KEYS[name]
+        if type(value) is not wanted:  # not `isinstance`: a truth value is an `int` too
+            raise UsageError(
+                f"The config file {path} sets {name} to {value!r}, which is not {_IN_WORDS[wanted]}.", fix="Correct it."
+            )
     return found
 
 
@@ -84,6 +99,15 @@ def resolve(
     return Setting(name, default, "default")
 
 
-def is_true(value: object) -> bool:
-    """Return whether a setting's value means yes: `True`, or `1`, `true`, `yes`, `on` in any case."""
-    return value is True or str(value).strip().lower() in {"1", "true", "yes", "on"}
+def is_true(setting: str, value: object) -> bool:
+    """Return whether the value of `setting` means yes; what means neither is not taken for no.
+
+    Raises:
+        UsageError: it is none of `1`, `true`, `yes`, `on`, `0`, `false`, `no`, `off`, in any case.
+    """
+    text = str(value).strip().lower()
+    if text in {"1", "true", "yes", "on"}:
+        return True
+    if text in {"0", "false", "no", "off"}:
+        return False
+    raise UsageError(f"The setting {setting} must be yes or no, not “{value}”.", fix="Set it to 1 or 0.")

@@ -88,7 +88,7 @@ class Session:
         """Whether the account is the sandbox."""
         from core.settings import is_true
 
-        return is_true(self.setting("sandbox", option=self.options.sandbox, default=False))
+        return is_true("sandbox", self.setting("sandbox", option=self.options.sandbox, default=False))
 
     def account(self, *, plan_region: str | None = None, sandbox: bool | None = None) -> "Account":
         """Return the account to work in, opened (the sandbox is started when it is not running).
@@ -100,11 +100,14 @@ class Session:
         """
         from core.account import open_account
 
-        return open_account(
+        account = open_account(
             sandbox=self.sandbox if sandbox is None else sandbox,
             profile=self.setting("profile", option=self.options.profile),
             region=self.setting("region", option=self.options.region, plan=plan_region),
         )
+        if account.notice:
+            message(account.notice)
+        return account
 
     def hub(self) -> "HubClient":
         """Return the client of the Hub."""
