@@ -110,7 +110,7 @@ def _answered(session: Session, text: str, fix: str, code: int) -> int:
         if session.events:
             session.events.end_with(SagewizardError(text, fix=fix))
         elif session.json:
-            click.echo(json.dumps({"error": {"message": text, "fix": fix, "code": code}}, ensure_ascii=False))
+            click.echo(json.dumps({"error": {"message": text, "fix": fix, "code": code}}))
     except BrokenPipeError:
         _let_go_of_stdout()
     return code

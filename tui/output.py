@@ -27,8 +27,8 @@ def data(text: str) -> None:
 
 
 def document(value: Any) -> None:
-    """Write the result as one JSON document to stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Write the result as one JSON document to stdout, in ASCII: it must be JSON whatever the locale is."""
+    click.echo(json.dumps(value, indent=2))
 
 
 def report(error: SagewizardError) -> None:

@@ -37,7 +37,7 @@ class Event:
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def to_json(self) -> str:
-        """Return the event as one line of JSON, `at` in ISO 8601 with its zone (UTC)."""
+        """Return the event as one line of JSON (ASCII, for any locale), `at` in ISO 8601 with its zone (UTC)."""
         body: dict[str, Any] = {
             "at": self.at.isoformat(timespec="milliseconds"),
             "deployment": self.deployment,
@@ -51,7 +51,7 @@ class Event:
         for name in ("endpoint", "cause", "fix"):
             if (value := getattr(self, name)) is not None:
                 body[name] = value
-        return json.dumps(body, ensure_ascii=False)
+        return json.dumps(body)
 
 
 Emit = Callable[[Event], None]

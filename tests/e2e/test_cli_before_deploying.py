@@ -23,6 +23,17 @@ def test_fit_needs_no_account() -> None:
     assert row["host"]["required_bytes"] <= row["host"]["usable_bytes"]
 
 
+def test_json_is_json_in_any_locale(tmp_path: Path) -> None:
+    folder = tmp_path / "modèle 模"
+    write_model(folder)
+    latin = {"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"}
+    assert run("fit", str(folder), "--json", env=latin).document["model"]["reference"] == str(folder)
+    failed = run("fit", str(tmp_path / "é模"), "--json", env=latin)
+    assert str(tmp_path / "é模") in failed.document["error"]["message"]
+    packed = run("package", str(folder), "-o", str(tmp_path / "é模.tar.gz"), "--json", env=latin)
+    assert packed.document["path"] == str(tmp_path / "é模.tar.gz")
+
+
 def test_fit_is_a_table_with_the_recommended_type_marked() -> None:
     shown = run("fit", "sample")
     assert shown.code == 0, shown.err
