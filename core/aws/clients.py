@@ -4,6 +4,7 @@ A `Clients` is bound to a region and to credentials, and, for the sandbox, to an
 service: nothing else in the program knows which account it talks to. boto3 is imported when the first client is made.
 """
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,8 @@ _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
 _RUNTIME_READ_SECONDS: Final = 70
 """SageMaker ends an invocation after 60 s; AWS asks clients to wait 70 s for its answer."""
+_REGION: Final = re.compile(r"[a-z]+(-[a-z]+)+-\d+")
+"""Every region's name so far: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`. Which of them exist, AWS knows."""
 _PRICING_REGIONS: Final = ("us-east-1", "eu-central-1", "ap-south-1")
 
 
@@ -59,8 +62,11 @@ class Clients:
 
     def _make(self, service: str) -> Any:
         from botocore.config import Config
-        from botocore.exceptions import InvalidRegionError
 
+        if not _REGION.fullmatch(self.region):
+            raise UsageError(
+                f"“{self.region}” is not the name of an AWS region.", fix="Give one such as us-east-1 with --region."
+            )
         runtime = service == "sagemaker-runtime"
         # Invocations cost time and money and may not be safe to repeat: the caller decides on another try.
         config = Config(
@@ -75,14 +81,7 @@ class Clients:
         region = self.region
         if service == "pricing" and region not in _PRICING_REGIONS:
             region = _PRICING_REGIONS[0]  # the Pricing API answers for all regions, but only in a few
-        try:
-            return self._open_session().client(
-                service, region_name=region, endpoint_url=self.endpoint_url, config=config
-            )
-        except InvalidRegionError as error:
-            raise UsageError(
-                f"“{self.region}” is not the name of an AWS region.", fix="Give one such as us-east-1 with --region."
-            ) from error
+        return self._open_session().client(service, region_name=region, endpoint_url=self.endpoint_url, config=config)
 
     def _open_session(self) -> Any:
         if self._session is None:

@@ -1,15 +1,28 @@
 """Plans as files: YAML for people to read and edit, JSON for programs; both are read."""
 
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from core.deployments.names import check_endpoint_name
 from core.deployments.plan import PLAN_VERSION, Plan
 from core.errors import NotFoundError, UsageError
+from core.external_text import clean, clean_line
 from core.instances.catalog import find_instance_type
+from core.serving.images import image_repository_arn
 
 SUFFIXES = (".yaml", ".yml", ".json")
 _LARGEST_FILE = 16 * 2**20
+# As the AWS APIs document them. The key prefix becomes part of an IAM policy too, where `*`, `?` and `$` mean more than
+# themselves, and of what is deleted: it has to be a folder of its own.
+_KEY_PREFIX: Final = re.compile(r"(?:(?!\.{1,2}/)[\w.-]+/)+", re.ASCII)
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ROLE: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
+_VARIANT: Final = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
+_VARIABLE: Final = re.compile(r"[a-zA-Z_]\w{0,1023}", re.ASCII)
+_LONGEST_KEY_PREFIX: Final = 512
 _HEADER = "# A sagewizard plan. Run it: sagewizard deploy FILE\n"
 
 
@@ -19,10 +32,10 @@ def looks_like_plan(text: str) -> bool:
 
 
 def plan_to_json(plan: Plan) -> str:
-    """Return the plan as an indented JSON document."""
+    """Return the plan as an indented JSON document, in ASCII: it must be JSON whatever the locale of its reader is."""
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(plan), indent=2).decode()
+    return json.dumps(msgspec.to_builtins(plan), indent=2)
 
 
 def plan_to_yaml(plan: Plan) -> str:
@@ -45,11 +58,17 @@ def plan_from(document: Any) -> Plan:
         plan = msgspec.convert(document, Plan)
     except msgspec.ValidationError as error:
         raise UsageError(
-            f"The plan cannot be used: {error}.", fix="Correct it, or make it anew with `sagewizard plan`."
+            f"The plan cannot be used: {clean_line(str(error))}.",
+            fix="Correct it, or make it anew with `sagewizard plan`.",
         ) from error
-    if unknown := _unknown_keys(document, msgspec.to_builtins(plan)):
+    known = msgspec.to_builtins(plan)
+    if unsafe := next((text for text in _texts(known) if clean(text) != text), None):
         raise UsageError(
-            f"The plan sets {unknown}, which is not part of a plan.", fix="Remove it, or correct its name."
+            f"The plan has control characters in “{clean_line(unsafe)[:80]}”.", fix="Do not use it; make it anew."
+        )
+    if unknown := _unknown_keys(document, known):
+        raise UsageError(
+            f"The plan sets {clean_line(unknown)}, which is not part of a plan.", fix="Remove it, or correct its name."
         )
     check_plan(plan)
     return plan
@@ -74,8 +93,8 @@ def read_plan(path: Path) -> Plan:
         raise NotFoundError(
             f"There is no plan file {path}.", fix="Write one with `sagewizard plan MODEL -o FILE`."
         ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = clean_line(str(error))
         raise UsageError(f"{path} cannot be read as a plan: {reason}.", fix="It must be YAML or JSON.") from error
     if not isinstance(document, dict):
         raise UsageError(f"{path} is not a plan.", fix="Write one with `sagewizard plan MODEL -o FILE`.")
@@ -87,6 +106,7 @@ def check_plan(plan: Plan) -> None:
 
     Raises:
         UsageError: one is not; the sentence names it.
+        RefusedError: the image is not one in ECR.
     """
     if plan.version != PLAN_VERSION:
         raise UsageError(
@@ -108,6 +128,8 @@ def check_plan(plan: Plan) -> None:
             raise UsageError(
                 f"The {what} timeout is {seconds} s; SageMaker allows 60 to 3600.", fix="Change it in the plan."
             )
+    _check_forms(plan)
+    image_repository_arn(plan.container.image, "aws")
     environment = plan.container.environment
     if len(environment) > 100 or any(len(value) > 1024 for value in environment.values()):
         raise UsageError(
@@ -118,6 +140,37 @@ def check_plan(plan: Plan) -> None:
         raise UsageError(
             "The plan must either name a role's ARN or create one.", fix="Set exactly one of role.arn and role.create."
         )
+
+
+def _check_forms(plan: Plan) -> None:
+    for where, value, form in (
+        ("artifact.key_prefix", plan.artifact.key_prefix, _KEY_PREFIX),
+        ("artifact.bucket", plan.artifact.bucket, _BUCKET),
+        ("role.create", plan.role.create, _ROLE),
+        ("endpoint.variant", plan.endpoint.variant, _VARIANT),
+        *(("a variable in container.environment", name, _VARIABLE) for name in plan.container.environment),
+    ):
+        if value is not None and (not form.fullmatch(value)):
+            raise UsageError(
+                f"The plan sets {where} to “{clean_line(value)[:80]}”, which AWS does not take or sagewizard not use.",
+                fix="Correct it, or make the plan anew with `sagewizard plan`.",
+            )
+    if len(plan.artifact.key_prefix) > _LONGEST_KEY_PREFIX:
+        raise UsageError(
+            f"The plan's key prefix is longer than {_LONGEST_KEY_PREFIX} characters.", fix="Shorten it in the plan."
+        )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a decoded document, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from (*_texts(key), *_texts(inner))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _unknown_keys(given: Any, known: Any, at: str = "") -> str | None:

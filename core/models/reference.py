@@ -83,6 +83,11 @@ def parse_reference(text: str) -> ModelReference:
         raise UsageError("No model was named.", fix="Give a Hub name such as EleutherAI/gpt-neo-125m, or a folder.")
     if text == SAMPLE:
         return SampleReference()
+    if any("\ud800" <= character <= "\udfff" for character in text):  # what Python makes of bytes that are not UTF-8
+        raise UsageError(
+            "The name of the model is not in UTF-8, which plans and records are.",
+            fix="Rename the folder, or link to it.",
+        )
     if text.startswith(("/", "./", "../", "~")) or text in {".", ".."}:
         return FolderReference(Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100 - keep links as written
     text = text.removeprefix("https://huggingface.co/").rstrip("/")

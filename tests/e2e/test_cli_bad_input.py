@@ -173,6 +173,32 @@ def test_no_region() -> None:
     _is_told(run("endpoints"), 2, "region")
 
 
+def test_a_region_that_is_none(sandbox_home: Path) -> None:
+    _is_told(run("--sandbox", "endpoints", "--region", "mars-1"), 2, "mars-1")
+
+
+def test_a_word_that_is_neither_sandbox_nor_aws() -> None:
+    _is_told(run("endpoints", env={"SAGEWIZARD_SANDBOX": "ture"}), 2, "sandbox", "ture")
+
+
+def test_names_that_no_file_can_have(sandbox_home: Path, tmp_path: Path) -> None:
+    name = str(tmp_path / ("x" * 300))
+    _is_told(run("--sandbox", "deploy", name, "--yes"), 1, name)
+    _is_told(run("fit", name), 1, name)
+    _is_told(run("package", "sample", "-o", f"{name}.tar.gz"), 2, "cannot be written")
+
+
+def test_a_name_that_is_not_in_utf_8() -> None:
+    _is_told(run("fit", "/tmp/\udcff"), 2, "UTF-8")
+
+
+def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    env = {"SAGEWIZARD_HOME": str(tmp_path / "file")}
+    _is_told(run("sandbox", "start", env=env), 1, str(tmp_path / "file"))
+    _is_told(run("--sandbox", "endpoints", env=env), 2, str(tmp_path / "file"))
+
+
 def test_an_expired_token() -> None:
     with _server(403, _EXPIRED, {"Content-Type": "text/xml"}) as url:
         env = {

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 from core.deployments.plan_file import looks_like_plan, plan_to_json, plan_to_yaml, read_plan
-from core.errors import NotFoundError, UsageError
+from core.errors import NotFoundError, RefusedError, UsageError
+from core.external_text import clean_line
 from tests.unit.plans import a_plan
 
 
@@ -42,17 +43,34 @@ def _edited(tmp_path: Path, *keys: str, value: object) -> Path:
         (("container", "environment"), {"A": "x" * 1025}, "1,024"),
         (("role", "arn"), "arn:aws:iam::123456789012:role/x", "exactly one"),
         (("model", "files"), "all", "model.files"),
+        (("artifact", "key_prefix"), "", "artifact.key_prefix"),
+        (("artifact", "key_prefix"), "/", "artifact.key_prefix"),
+        (("artifact", "key_prefix"), "models", "artifact.key_prefix"),
+        (("artifact", "key_prefix"), "*/", "artifact.key_prefix"),
+        (("artifact", "key_prefix"), "a/${aws:username}/", "artifact.key_prefix"),
+        (("artifact", "key_prefix"), "a/../", "artifact.key_prefix"),
+        (("artifact", "key_prefix"), "a" * 600 + "/", "key prefix"),
+        (("artifact", "bucket"), "arn:aws:s3:::b", "artifact.bucket"),
+        (("role", "create"), "path/name", "role.create"),
+        (("endpoint", "variant"), "a_b", "endpoint.variant"),
+        (("container", "environment"), {"A-B": "x"}, "container.environment"),
+        (("container", "image"), "docker.io/evil/image:1", "docker.io/evil/image:1"),
+        (("reasons",), {"x": "\x1b]52;c;aGk=\x07"}, "control characters"),
+        (("model", "reference"), "/models/\x1b[2J", "control characters"),
+        (("endpoint", "\x9b2Jcount"), 1, "endpoint.count"),
     ],
 )
 def test_a_wrong_plan_is_refused_with_what_is_wrong(
     tmp_path: Path, keys: tuple[str, ...], value: object, named: str
 ) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises((UsageError, RefusedError)) as refused:
         read_plan(_edited(tmp_path, *keys, value=value))
-    assert named in f"{refused.value.message} {refused.value.fix}"
+    said = f"{refused.value.message} {refused.value.fix}"
+    assert named in said
+    assert clean_line(said) == said
 
 
-@pytest.mark.parametrize("content", [b"- a list", b"\xff\xfe\x00", b"{unclosed: [", b""])
+@pytest.mark.parametrize("content", [b"- a list", b"\xff\xfe\x00", b"{unclosed: [", b"[" * 10_000, b""])
 def test_what_is_no_plan_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "plan.yaml"
     path.write_bytes(content)

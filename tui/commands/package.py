@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.errors import RefusedError
+from core.errors import RefusedError, UsageError
 from core.quantities import format_bytes
 from tui.command_line import Command
 from tui.commands.model_study import Study, study
@@ -61,8 +61,12 @@ def package(session: Session, model: str, output: Path, template: str | None, fo
 
 
 def _check_place(output: Path, *, force: bool) -> None:
-    if not output.exists() and not output.is_symlink():
+    try:
+        output.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}.", fix="Name another path.") from error
     folder = output.is_dir() and not output.is_symlink()
     if folder and not any(output.iterdir()):
         return
