@@ -22,8 +22,6 @@ from core.sandbox.containers.guard import end_with_parent
 
 logger = logging.getLogger("container")
 
-INSTALL_VARIABLE = "SAGEWIZARD_SANDBOX_INSTALL_REQUIREMENTS"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stand-in until it is ended; return 1 when the model does not load."""
@@ -66,7 +64,7 @@ def _serve(model_dir: Path, listener: socket.socket) -> None:
 
 
 def _prepare_requirements(path: Path) -> None:
-    from core.sandbox.containers.requirements import install_requirements, report_requirements
+    from core.sandbox.containers.requirements import INSTALL_VARIABLE, install_requirements, report_requirements
 
     if os.environ.get(INSTALL_VARIABLE) == "1":
         install_requirements(path, Path.home() / "site-packages")

@@ -7,8 +7,12 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 logger = logging.getLogger("requirements")
+
+INSTALL_VARIABLE: Final = "SAGEWIZARD_SANDBOX_INSTALL_REQUIREMENTS"
+"""Set to 1 where the sandbox is started: containers install what their artifact requires, as SageMaker's do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 import core
+from core.sandbox.containers.requirements import INSTALL_VARIABLE
 from core.sandbox.hosting.container_logs import pump
 
 logger = logging.getLogger(__name__)
 
-INSTALL_VARIABLE: Final = "SAGEWIZARD_SANDBOX_INSTALL_REQUIREMENTS"
 _PING_SECONDS: Final = 2.0  # what SageMaker gives a ping
 _POLL_SECONDS: Final = 0.03
 _GRACE_SECONDS: Final = 2.0  # between SIGTERM and SIGKILL; SageMaker gives 30, a person who waits has less patience
