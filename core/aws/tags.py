@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlencode
 
+from core.external_text import clean_line
+
 DEPLOYMENT: Final = "sagewizard:deployment"
 """The id of the deployment that made the resource: what makes it ours."""
 VERSION: Final = "sagewizard:version"
@@ -60,8 +62,8 @@ def as_query(tags: Mapping[str, str]) -> str:
 
 
 def from_aws_tags(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return tags that AWS listed as a mapping."""
-    return {tag["Key"]: tag["Value"] for tag in tags}
+    """Return tags that AWS listed as a mapping, safe to show."""
+    return {clean_line(tag["Key"]): clean_line(tag["Value"]) for tag in tags}
 
 
 def is_ours(tags: Mapping[str, str]) -> bool:

@@ -27,6 +27,13 @@ def read_answer(body: bytes) -> str:
     """
     text = body.decode("utf-8", errors="replace")
     try:
+        return _read(body, text)
+    except RecursionError as error:  # JSON within JSON, thousands deep
+        raise _unreadable(text) from error
+
+
+def _read(body: bytes, text: str) -> str:
+    try:
         data = json.loads(text)
     except ValueError:
         if text.lstrip().startswith(_SSE_FIELDS[0]):  # a stream, though none was asked for
@@ -36,11 +43,15 @@ def read_answer(body: bytes) -> str:
     if data is None or isinstance(data, bool | int | float):
         return text
     if (found := _text_in(data)) is None:
-        raise InvocationError(
-            f"The endpoint answered in a form that sagewizard cannot show as text: {clean_line(text)[:_EXCERPT]}",
-            fix="`sagewizard invoke` sends a request as it is and shows the whole answer.",
-        )
+        raise _unreadable(text)
     return found
+
+
+def _unreadable(text: str) -> InvocationError:
+    return InvocationError(
+        f"The endpoint answered in a form that sagewizard cannot show as text: {clean_line(text)[:_EXCERPT]}",
+        fix="`sagewizard invoke` sends a request as it is and shows the whole answer.",
+    )
 
 
 def without_prompt(text: str, prompt: str) -> str:
@@ -65,10 +76,20 @@ class StreamReader:
 
     def feed(self, data: bytes) -> str:
         """Return the text that these bytes complete."""
-        return self._take(self._decoder.decode(data))
+        text = self._decoder.decode(data)
+        try:
+            return self._take(text)
+        except RecursionError as error:
+            raise _unreadable(text) from error
 
     def close(self) -> str:
         """Return the rest of the text once no more bytes will come."""
+        try:
+            return self._rest()
+        except RecursionError as error:
+            raise _unreadable(self._held) from error
+
+    def _rest(self) -> str:
         text = self._take(self._decoder.decode(b"", final=True))
         held, self._held = self._held, ""
         match self._form:

@@ -62,8 +62,8 @@ def invoke(
         yield InvocationResult(
             body=content,
             content_type=clean_line(answer.get("ContentType") or ""),
-            variant=answer.get("InvokedProductionVariant"),
-            custom_attributes=answer.get("CustomAttributes"),
+            variant=clean_line(answer.get("InvokedProductionVariant") or "") or None,
+            custom_attributes=clean_line(answer.get("CustomAttributes") or "") or None,
             seconds=time.monotonic() - begun,
         )
 
@@ -183,7 +183,7 @@ def _unwrapped(message: str) -> str:
     """Return the sentence in a container's error: the toolkits wrap it in JSON, with a code and a type."""
     try:
         found = error_text(json.loads(message))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     said = found or clean_line(message) or "nothing more"
     return said if len(said) <= _LONGEST_MESSAGE else f"{said[:_LONGEST_MESSAGE]}…"

@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from core.errors import SagewizardError
+from core.external_text import clean_line
 
 CONFIG_BYTES: Final = 4 * 2**20
 """The largest `config.json` that is read; real ones have a few kB."""
 INDEX_BYTES: Final = 64 * 2**20
 """The largest weight index that is read; that of a mixture of experts with 256 experts has 9 MB."""
+
+_LARGEST_NUMBER: Final = 10**12
+"""No count in a config is larger; one that is could not be reckoned with as a floating point number."""
 
 _TASKS: Final = (
     # The ends of class names, as transformers' auto classes map them.
@@ -50,7 +54,7 @@ def architecture(config: Mapping[str, Any]) -> str | None:
     """Return the class the model is loaded as (`GPTNeoForCausalLM`), `None` when the config does not say."""
     named = config.get("architectures")
     if isinstance(named, list) and named and isinstance(named[0], str):
-        return named[0][:200]
+        return clean_line(named[0])[:200] or None
     return None
 
 
@@ -81,14 +85,14 @@ def stated_dtype(config: Mapping[str, Any]) -> str | None:
         for key in ("dtype", "torch_dtype"):  # transformers 5 and 4
             value = part.get(key)
             if isinstance(value, str) and value != "auto":
-                return value.removeprefix("torch.")[:40]
+                return clean_line(value.removeprefix("torch."))[:40]
     return None
 
 
 def whole_number(config: Mapping[str, Any], *names: str) -> int | None:
-    """Return the first of the fields `names` that holds a whole number above 0."""
+    """Return the first of the fields `names` that holds a whole number above 0 that any model could mean."""
     for name in names:
         value = config.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_NUMBER:
             return value
     return None

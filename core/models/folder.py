@@ -9,6 +9,7 @@ from typing import Final
 
 from core.cancellation import CancelToken
 from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UsageError
+from core.external_text import clean_line
 from core.models import layout
 from core.models.facts import ModelFile
 from core.quantities import format_bytes
@@ -30,7 +31,8 @@ def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
     """Return the files under `root` that belong to the model.
 
     Hidden files and folders (`.git`, `.cache`, …) and `__pycache__` are no part of it. Links to files count as the
-    files (the Hub's cache is made of such links); links to folders are not followed.
+    files (the Hub's cache is made of such links), those that lead elsewhere with a warning; links to folders are not
+    followed.
 
     Raises:
         NotFoundError: there is no such folder, or a link in it leads nowhere.
@@ -41,9 +43,12 @@ def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
     _check_root(root)
     files: list[ModelFile] = []
     warnings: list[str] = []
+    elsewhere: list[str] = []
     try:
         for path, status in _walk(root, warnings):
             cancel.check()
+            if path.is_symlink() and _leads_elsewhere(path, root):
+                elsewhere.append(_shown(path.relative_to(root)))
             files.append(ModelFile(path.relative_to(root).as_posix(), status.st_size))
             if len(files) > _MOST_FILES:
                 raise RefusedError(
@@ -52,6 +57,9 @@ def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
                 )
     except OSError as error:
         raise _unreadable(root, error) from error
+    if elsewhere:
+        more = f" and {len(elsewhere) - 1} more" if len(elsewhere) > 1 else ""
+        warnings.append(f"{elsewhere[0]}{more} lead out of the folder as links: what is there is packaged.")
     return FolderListing(tuple(sorted(files, key=lambda file: file.path)), tuple(warnings))
 
 
@@ -94,7 +102,7 @@ def _walk(root: Path, warnings: list[str]) -> Iterator[tuple[Path, os.stat_resul
     for folder, folders, names in os.walk(root, followlinks=False, onerror=_raise):
         here = Path(folder)
         kept = sorted(name for name in folders if not _hidden(name))
-        links = [(here / name).relative_to(root).as_posix() for name in kept if (here / name).is_symlink()]
+        links = [_shown((here / name).relative_to(root)) for name in kept if (here / name).is_symlink()]
         warnings += [f"{link} is a link to a folder, and is left out." for link in links]
         folders[:] = [name for name in kept if not (here / name).is_symlink()]
         for name in sorted(names):
@@ -105,12 +113,25 @@ def _walk(root: Path, warnings: list[str]) -> Iterator[tuple[Path, os.stat_resul
                 status = path.stat()
             except FileNotFoundError as error:
                 raise NotFoundError(
-                    f"{path} is a link to a file that is not there.", fix="Fetch the file again, or remove the link."
+                    f"{_shown(path)} is a link to a file that is not there.",
+                    fix="Fetch the file again, or remove the link.",
                 ) from error
             if stat.S_ISREG(status.st_mode):
                 yield path, status
             else:
-                warnings.append(f"{path.relative_to(root).as_posix()} is not a plain file, and is left out.")
+                warnings.append(f"{_shown(path.relative_to(root))} is not a plain file, and is left out.")
+
+
+def _leads_elsewhere(link: Path, root: Path) -> bool:
+    """Return whether a link leads out of the folder, and not to where the Hub's cache keeps what it links to."""
+    target, inside = link.resolve(), root.resolve()
+    blobs = inside.parent.parent / "blobs"  # of …/snapshots/COMMIT
+    return not target.is_relative_to(inside) and not target.is_relative_to(blobs)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as it can be shown: names on a disk may hold anything."""
+    return clean_line(str(path).encode(errors="replace").decode())
 
 
 def _hidden(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from core.external_text import clean_line
 from core.models.facts import ModelFile
 from core.models.hub_failures import nonsense
-from core.models.safetensors_header import StoredParameters, parameters_from_counts
+from core.models.safetensors_header import LARGEST_COUNT, StoredParameters, parameters_from_counts
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -66,7 +66,7 @@ def _file(repository: str, row: object) -> ModelFile:
     found = _mapping(row)
     path, lfs = found.get("rfilename"), _mapping(found.get("lfs"))
     size = lfs.get("size", found.get("size"))
-    if not isinstance(path, str) or type(size) is not int or size < 0:
+    if not isinstance(path, str) or type(size) is not int or not 0 <= size <= LARGEST_COUNT:
         raise nonsense(repository, "a file in it has no name or no size")
     return ModelFile(
         path=path,

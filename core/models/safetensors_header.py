@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.errors import RefusedError, SagewizardError
+from core.external_text import clean_line
 from core.quantities import format_bytes
 
 _LONGEST_HEADER: Final = 100_000_000
+LARGEST_COUNT: Final = 2**63 - 1
+"""More bytes or elements than this no file has, whatever is said of it."""
 _TORCH_NAMES: Final[Mapping[str, str]] = {
     "F64": "float64",
     "F32": "float32",
@@ -63,9 +66,10 @@ def parameters_from_counts(counts: object) -> StoredParameters | None:
     """Return what the Hub says of a checkpoint (`{"F32": 125198592}`), `None` when that is no such thing."""
     if not isinstance(counts, dict) or not counts:
         return None
-    if not all(isinstance(name, str) and type(count) is int and count >= 0 for name, count in counts.items()):
-        return None
-    return StoredParameters({name[:20]: count for name, count in counts.items()})
+    for name, count in counts.items():
+        if not isinstance(name, str) or type(count) is not int or not 0 <= count <= LARGEST_COUNT:
+            return None
+    return StoredParameters({clean_line(name)[:20]: count for name, count in counts.items()})
 
 
 def read_parameters(paths: list[Path]) -> StoredParameters:
@@ -113,7 +117,10 @@ def _counted(header: Mapping[str, Any]) -> tuple[Counter[str], int]:
         shape, (begin, end) = tensor["shape"], tensor["data_offsets"]
         if not all(type(value) is int and value >= 0 for value in (*shape, begin, end)) or end < begin:
             raise ValueError(name)
-        counts[str(tensor["dtype"])[:20]] += math.prod(shape)
+        elements = math.prod(shape)
+        if elements > LARGEST_COUNT:
+            raise ValueError(name)
+        counts[clean_line(str(tensor["dtype"]))[:20]] += elements
         data = max(data, end)
     return counts, data
 

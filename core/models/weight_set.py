@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from core.errors import RefusedError
+from core.external_text import clean_line
 from core.models import layout
 from core.models.facts import LeftOut, ModelFacts, ModelFile, ShardIndex, WeightSet
 from core.quantities import format_bytes
@@ -142,5 +143,5 @@ def _no_weights_fix(facts: ModelFacts) -> str:
 
 
 def _listed(paths: list[str]) -> str:
-    shown = ", ".join(paths[:3])
+    shown = ", ".join(clean_line(path)[:120] for path in paths[:3])  # an index may name anything
     return f"{shown} and {len(paths) - 3} more" if len(paths) > 3 else shown

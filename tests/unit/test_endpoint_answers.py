@@ -1,7 +1,7 @@
 """Reading answers: every form that containers use, whole and cut anywhere."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -45,6 +45,21 @@ def test_a_form_without_text_is_refused_with_what_came() -> None:
     with pytest.raises(InvocationError, match="POSITIVE") as caught:
         read_answer(b'[{"label": "POSITIVE", "score": 0.9}]')
     assert "invoke" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("read", "before"),
+    [
+        (read_answer, b""),
+        (read_answer, b"data: "),
+        (lambda body: read_in([body]), b"data: "),
+        (lambda body: read_in([body]), b'{"token": {"text": "a"}}\n'),
+    ],
+)
+def test_json_thousands_deep_is_refused(read: Callable[[bytes], str], before: bytes) -> None:
+    with pytest.raises(InvocationError, match="cannot show as text") as caught:
+        read(before + b"[" * 200_000 + b"]" * 200_000 + b"\n\n")
+    assert len(caught.value.message) < 400
 
 
 def test_an_error_with_status_200_is_an_error() -> None:

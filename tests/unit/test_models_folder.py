@@ -16,9 +16,11 @@ from core.errors import (
     SagewizardError,
     UsageError,
 )
+from core.external_text import clean_line
 from core.models.facts import ModelFacts, ModelFile
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
+from core.models.memory import kv_bytes_per_token, max_context
 from core.models.reference import FolderReference
 from core.models.safetensors_header import read_parameters
 from core.models.sources import FolderSource, open_source
@@ -84,7 +86,52 @@ def test_links_to_files_count_and_links_to_folders_do_not(model: Path, tmp_path:
     (model / "loop").symlink_to(model)
     facts = look(model)
     assert {file.path: file.bytes for file in facts.files}["model.safetensors"] == blob.stat().st_size
-    assert facts.warnings == ("loop is a link to a folder, and is left out.",)
+    assert facts.warnings == (
+        "loop is a link to a folder, and is left out.",
+        "model.safetensors lead out of the folder as links: what is there is packaged.",
+    )
+
+
+def test_the_links_of_the_hubs_cache_are_as_they_should_be(model: Path, tmp_path: Path) -> None:
+    blobs = tmp_path / "models--a--b" / "blobs"
+    blobs.mkdir(parents=True)
+    snapshot = blobs.parent / "snapshots" / ("0" * 40)
+    snapshot.parent.mkdir()
+    model.rename(snapshot)
+    (snapshot / "model.safetensors").rename(blobs / "abc")
+    (snapshot / "model.safetensors").symlink_to("../../blobs/abc")
+    (snapshot / "vocab.json").symlink_to("tokenizer.json")
+    assert look(snapshot).warnings == ()
+
+
+def test_names_on_the_disk_are_safe_to_show(model: Path) -> None:
+    (model / "x\x1b[2Jy").symlink_to(model)
+    os.mkfifo(os.fsencode(model) + b"/p\xff\x9b")
+    for warning in look(model).warnings:
+        assert clean_line(warning) == warning
+        assert warning.isprintable()
+        warning.encode()
+    (model / "\x1b]0;t\x07.txt").symlink_to("gone")
+    with pytest.raises(NotFoundError) as caught:
+        look(model)
+    assert "\x1b" not in caught.value.message
+
+
+def test_numbers_beyond_reason_count_as_not_told(model: Path) -> None:
+    shape = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "head_dim"), 10**300)
+    (model / "config.json").write_text(json.dumps({**CONFIG, **shape, "max_position_embeddings": 9}))
+    facts = look(model)
+    assert kv_bytes_per_token(facts.config, facts.dtype) is None
+    assert max_context(facts.config) == 9
+
+
+def test_words_of_a_config_are_safe_to_show(model: Path) -> None:
+    (model / "config.json").write_text(json.dumps({"architectures": ["Llama\x1b[2JForCausalLM"], "dtype": "f\x9b16"}))
+    facts = look(model)
+    assert facts.architecture == "LlamaForCausalLM"
+    header = json.dumps({"w": {"dtype": "F\x1b]0;t\x0716", "shape": [2], "data_offsets": [0, 4]}}).encode()
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    assert look(model).dtype == "float16"
 
 
 def test_a_link_that_leads_nowhere(model: Path) -> None:

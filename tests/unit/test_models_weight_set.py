@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import RefusedError
+from core.external_text import clean_line
 from core.models.facts import ModelFacts, ModelFile, ShardIndex
 from core.models.layout import library_of, wanted_index
 from core.models.reference import HubReference
@@ -155,6 +156,13 @@ def test_many_missing_shards_are_counted() -> None:
     files = shards(30)
     with pytest.raises(RefusedError, match=r"lacks 30 of 30 weight files: .* and 27 more"):
         select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1}, index_of(files)))
+
+
+def test_names_in_an_index_are_safe_to_show() -> None:
+    index = ShardIndex("model.safetensors.index.json", ("../../\x1b[2J\x9d52;c;x\x07.safetensors",))
+    with pytest.raises(RefusedError, match="lacks 1 of 1") as caught:
+        select_weight_set(facts({"config.json": 1, index.path: 10}, index))
+    assert clean_line(caught.value.message) == caught.value.message
 
 
 def test_shards_without_an_index_are_refused() -> None:
