@@ -105,6 +105,11 @@ def read_template(folder: Path) -> InferenceTemplate:
     Raises:
         UsageError: it has no `inference.py`, or its description or a file of it cannot be read.
     """
+    if not (folder / PROGRAM).is_file():  # before all else in it is read
+        raise UsageError(
+            f"The folder {folder} is no inference template: it has no {PROGRAM}.",
+            fix=f"Write an {PROGRAM} with model_fn, input_fn, predict_fn and output_fn into it.",
+        )
     try:
         files = tuple(_read_files(folder))
         described = (
@@ -112,11 +117,6 @@ def read_template(folder: Path) -> InferenceTemplate:
         )
     except (OSError, ValueError) as error:
         raise UsageError(f"The inference template in {folder} cannot be read: {clean_line(str(error))}.") from error
-    if PROGRAM not in {file.path for file in files}:
-        raise UsageError(
-            f"The folder {folder} is no inference template: it has no {PROGRAM}.",
-            fix=f"Write an {PROGRAM} with model_fn, input_fn, predict_fn and output_fn into it.",
-        )
     return _from_description(folder, files, described)
 
 
@@ -128,6 +128,8 @@ def _from_description(folder: Path, files: tuple[TemplateFile, ...], data: Mappi
         return tuple(found)
 
     sample = data.get("sample", {})
+    if not isinstance(sample, dict):
+        raise UsageError(f"In {folder / _DESCRIPTION}, `sample` must be a table.")
     json_only = ("application/json",)
     return InferenceTemplate(
         name=clean_line(str(data.get("name", folder.name))),

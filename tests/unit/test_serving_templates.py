@@ -53,7 +53,9 @@ def test_a_template_that_is_not_there_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "description", ["name = [", "tasks = 'text-generation'", "dialects = [1]"], ids=["no toml", "no list", "no texts"]
+    "description",
+    ["name = [", "tasks = 'text-generation'", "dialects = [1]", "sample = 'x'"],
+    ids=["no toml", "no list", "no texts", "no table"],
 )
 def test_a_broken_description_is_said(tmp_path: Path, description: str) -> None:
     (tmp_path / "inference.py").write_text("")
@@ -63,6 +65,7 @@ def test_a_broken_description_is_said(tmp_path: Path, description: str) -> None:
 
 
 def test_a_folder_without_a_handler_is_no_template(tmp_path: Path) -> None:
+    (tmp_path / "huge.bin").write_bytes(bytes(6 * 2**20))  # not even looked at
     with pytest.raises(UsageError, match=r"has no inference\.py"):
         read_template(tmp_path)
 
