@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.aws.failures import explained
 from core.errors import AccessError, NotFoundError, UsageError
 
 _CONNECT_SECONDS: Final = 10
@@ -54,10 +55,12 @@ class Clients:
             AccessError: there are no credentials.
             NotFoundError: the named profile does not exist.
             UsageError: the region is malformed.
+            SagewizardError: the AWS configuration of this machine cannot be read.
         """
         with self._lock:
             if service not in self._made:
-                self._made[service] = self._make(service)
+                with explained("read the AWS configuration of this machine"):
+                    self._made[service] = self._make(service)
             return self._made[service]
 
     def _make(self, service: str) -> Any:

@@ -100,7 +100,10 @@ class LogTail:
 
     def _stream_by_stream(self) -> Iterator[LogLine]:
         logs = self._clients.get("logs")
-        streams = logs.describe_log_streams(logGroupName=self._group, limit=_MOST_STREAMS)["logStreams"]
+        # The newest ones: each instance that was ever started has left a stream.
+        streams = logs.describe_log_streams(
+            logGroupName=self._group, orderBy="LastEventTime", descending=True, limit=_MOST_STREAMS
+        )["logStreams"]
         for stream in (found["logStreamName"] for found in streams):
             for _ in range(_MOST_PAGES):
                 where: dict[str, Any] = {"nextToken": token} if (token := self._tokens.get(stream)) else {}

@@ -79,7 +79,8 @@ def test_a_log_that_does_not_exist_yet_has_no_lines(stub: Stubber, tail: LogTail
 
 def test_streams_are_read_one_by_one_where_only_that_is_allowed(stub: Stubber, tail: LogTail) -> None:
     def streams() -> None:
-        stub.add_response("describe_log_streams", {"logStreams": [{"logStreamName": "A/1"}]})
+        newest = {"logGroupName": GROUP, "orderBy": "LastEventTime", "descending": True, "limit": 50}
+        stub.add_response("describe_log_streams", {"logStreams": [{"logStreamName": "A/1"}]}, newest)
 
     def page(events: list[dict[str, Any]], token: str | None, following: str) -> None:
         given = {"logGroupName": GROUP, "logStreamName": "A/1", "startFromHead": True, "startTime": 0}
