@@ -107,7 +107,7 @@ def require_bucket(clients: Clients, name: str, account_id: str) -> None:
 
 
 def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, str]:
-    """Return the tags of a bucket; none when it has none or does not exist.
+    """Return the tags of a bucket; none when it has none, does not exist, or does not let them be read.
 
     Raises:
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
@@ -118,7 +118,7 @@ def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, st
         try:
             found = clients.get("s3").get_bucket_tagging(Bucket=name, ExpectedBucketOwner=account_id)
         except ClientError as error:
-            if error_code(error) in _ABSENT | {"NoSuchTagSet"}:
+            if error_code(error) in _ABSENT | _FORBIDDEN | {"NoSuchTagSet"}:
                 return {}
             raise
     return from_aws_tags(found["TagSet"])

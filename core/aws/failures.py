@@ -62,7 +62,7 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
     if isinstance(error, raised.HTTPClientError | raised.ConnectionError | raised.EndpointConnectionError):
         return UnreachableError(
             f"Could not {doing}: AWS did not answer ({clean_line(str(error))}).",
-            fix="Check the network and the region; nothing needs undoing, try again.",
+            fix="Check the network and the region, then try again.",
         )
     if isinstance(error, ResponseParserError):  # a proxy's page, say; not a BotoCoreError, oddly
         return UnreachableError(

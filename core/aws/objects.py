@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from core.aws.clients import Clients
 from core.aws.failures import error_code, explained
-from core.aws.tags import as_query, from_aws_tags
+from core.aws.tags import DEPLOYMENT, as_query
 from core.cancellation import CancelToken
-from core.errors import NotFoundError, SagewizardError
+from core.errors import AccessError, NotFoundError, SagewizardError
 from core.external_text import clean_line
 
 Progress = Callable[[int, int], None]
@@ -22,6 +22,9 @@ Progress = Callable[[int, int], None]
 
 SHA256_KEY: Final = "sha256"
 """The metadata key of an object that holds the SHA-256 of its content, in hex."""
+DEPLOYMENT_KEY: Final = "sagewizard-deployment"
+"""The metadata key of an object that holds the id of the deployment that made it. Tags say so too, where they may be
+set and read: the managed policy AmazonSageMakerFullAccess allows neither."""
 
 _PART_BYTES: Final = 16 * 2**20
 _THREADS: Final = 8
@@ -32,12 +35,15 @@ _ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in S3: its size, and the SHA-256 (hex) that was noted when it was uploaded, if any."""
+    """An object in S3: its size, and what was noted when it was uploaded: its SHA-256 (hex), and which deployment made
+    it. Both are `None` for objects of others.
+    """
 
     bucket: str
     key: str
     bytes: int
     sha256: str | None
+    deployment: str | None
 
 
 def upload_file(
@@ -55,31 +61,56 @@ def upload_file(
     """Upload a file and make sure that S3 has all of it.
 
     `progress` is called on this thread, at most ten times a second, and at the end with the whole size. `sha256` (hex)
-    is noted with the object.
+    is noted with the object, and which deployment it is of. Who may upload but not tag uploads without tags.
 
     Raises:
         NotFoundError: the file or the bucket does not exist.
         CancelledByUser: stopped; nothing is left in the bucket.
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
-    from boto3.s3.transfer import TransferConfig
-    from s3transfer.manager import TransferManager
-
     cancel = cancel or CancelToken()
     cancel.check()
     if not path.is_file():
         raise NotFoundError(f"There is no file {path} to upload.", fix="Package the model again.")
     total = path.stat().st_size
+    noted = {SHA256_KEY: sha256, DEPLOYMENT_KEY: tags.get(DEPLOYMENT)}
+    extra: dict[str, Any] = {
+        "ExpectedBucketOwner": account_id,
+        "ChecksumAlgorithm": "SHA256",
+        "Metadata": {name: value for name, value in noted.items() if value},
+    }
+    try:
+        _transfer(clients, path, bucket, key, {**extra, "Tagging": as_query(tags)}, total, progress, cancel)
+    except AccessError:
+        _transfer(clients, path, bucket, key, extra, total, progress, cancel)  # refused again if it was not the tags
+    found = find_object(clients, bucket, key, account_id)
+    if found is None or found.bytes != total:
+        held = "nothing" if found is None else f"{found.bytes} bytes"
+        raise SagewizardError(
+            f"After the upload s3://{bucket}/{key} holds {held} instead of {total} bytes.",
+            fix="Something else changed the file or the object meanwhile; try again.",
+        )
+    progress(total, total)
+    return found
+
+
+def _transfer(
+    clients: Clients,
+    path: Path,
+    bucket: str,
+    key: str,
+    extra: Mapping[str, Any],
+    total: int,
+    progress: Progress,
+    cancel: CancelToken,
+) -> None:
+    from boto3.s3.transfer import TransferConfig
+    from s3transfer.manager import TransferManager
+
     counter = _Counter()
     config = TransferConfig(
         multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=_THREADS, use_threads=True
     )
-    extra: dict[str, Any] = {
-        "ExpectedBucketOwner": account_id,
-        "ChecksumAlgorithm": "SHA256",
-        "Tagging": as_query(tags),
-        "Metadata": {SHA256_KEY: sha256} if sha256 else {},
-    }
     with explained(f"upload {path.name} to s3://{bucket}/{key}"), TransferManager(clients.get("s3"), config) as manager:
         future = manager.upload(str(path), bucket, key, extra_args=extra, subscribers=[counter])
         try:
@@ -92,15 +123,6 @@ def upload_file(
         except BaseException:
             future.cancel()  # aborts the multipart upload; leaving the manager waits for that
             raise
-    found = find_object(clients, bucket, key, account_id)
-    if found is None or found.bytes != total:
-        held = "nothing" if found is None else f"{found.bytes} bytes"
-        raise SagewizardError(
-            f"After the upload s3://{bucket}/{key} holds {held} instead of {total} bytes.",
-            fix="Something else changed the file or the object meanwhile; try again.",
-        )
-    progress(total, total)
-    return found
 
 
 class _Counter:
@@ -130,25 +152,8 @@ def find_object(clients: Clients, bucket: str, key: str, account_id: str) -> Sto
             if error_code(error) in _ABSENT:
                 return None
             raise
-    return StoredObject(bucket, key, found["ContentLength"], found.get("Metadata", {}).get(SHA256_KEY))
-
-
-def object_tags(clients: Clients, bucket: str, key: str, account_id: str) -> Mapping[str, str]:
-    """Return the tags of an object; none when it does not exist.
-
-    Raises:
-        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
-    """
-    from botocore.exceptions import ClientError
-
-    with explained(f"read the tags of s3://{bucket}/{key}"):
-        try:
-            found = clients.get("s3").get_object_tagging(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
-        except ClientError as error:
-            if error_code(error) in _ABSENT:
-                return {}
-            raise
-    return from_aws_tags(found["TagSet"])
+    noted = found.get("Metadata", {})
+    return StoredObject(bucket, key, found["ContentLength"], noted.get(SHA256_KEY), noted.get(DEPLOYMENT_KEY))
 
 
 def list_keys(clients: Clients, bucket: str, prefix: str, account_id: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ decides before it is deleted.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,7 +16,7 @@ from core.aws.clients import Clients
 from core.aws.failures import error_code, explained, is_final_no
 from core.aws.policies import trust_policy, trusts_sagemaker
 from core.aws.tags import DEPLOYMENT, as_aws_tags, from_aws_tags, is_ours
-from core.errors import NotFoundError, RefusedError, SagewizardError, UsageError
+from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UsageError
 from core.external_text import clean_line
 
 NAME_PREFIX: Final = "sagewizard-"
@@ -47,11 +47,10 @@ def list_roles(clients: Clients) -> tuple[Role, ...]:
     Raises:
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
-    pages = clients.get("iam").get_paginator("list_roles")
     with explained("list the account's roles"):
         found = [
             _role(item)
-            for page in pages.paginate()
+            for page in _role_pages(clients)
             for item in page["Roles"]
             if trusts_sagemaker(_document(item.get("AssumeRolePolicyDocument")))
         ]
@@ -69,7 +68,7 @@ def find_role(clients: Clients, name_or_arn: str) -> Role:
     """
     text = name_or_arn.strip()
     name = _name_in(clients, text)
-    item = _get_role(clients, name)
+    item = _look_up(clients, name)
     if item is None:
         if text == name and _is_policy(clients, name):
             raise _policy_given(clients, name)
@@ -91,7 +90,7 @@ def check_role(clients: Clients, role: Role, bucket: str, key: str) -> Readable:
         NotFoundError: the role is gone.
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
-    item = _get_role(clients, role.name)
+    item = _look_up(clients, role.name)
     if item is None:
         raise NotFoundError(f"The account has no role “{role.name}”.", fix=_usable_roles(clients))
     if not trusts_sagemaker(_document(item.get("AssumeRolePolicyDocument"))):
@@ -210,6 +209,24 @@ def _get_role(clients: Clients, name: str) -> Mapping[str, Any] | None:
                 return None
             raise
     return found
+
+
+def _look_up(clients: Clients, name: str) -> Mapping[str, Any] | None:
+    """Return a role without its tags, also where only listing roles is allowed (AmazonSageMakerFullAccess)."""
+    try:
+        return _get_role(clients, name)
+    except AccessError as denied:
+        try:
+            with explained("list the account's roles"):
+                listed = (item for page in _role_pages(clients) for item in page["Roles"])
+                return next((item for item in listed if item["RoleName"] == name), None)
+        except SagewizardError:
+            raise denied from None
+
+
+def _role_pages(clients: Clients) -> Iterable[Mapping[str, Any]]:
+    pages: Iterable[Mapping[str, Any]] = clients.get("iam").get_paginator("list_roles").paginate()
+    return pages
 
 
 def _name_in(clients: Clients, text: str) -> str:

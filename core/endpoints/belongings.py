@@ -12,7 +12,7 @@ from core.aws.tags import DEPLOYMENT, is_ours
 from core.cancellation import CancelToken
 from core.deployments.ledger import Resource
 from core.endpoints.details import Parts, look_up
-from core.errors import NotFoundError
+from core.errors import AccessError, NotFoundError
 
 _AT_ONCE: Final = 8
 
@@ -57,14 +57,15 @@ def belongings(account: Account, parts: Parts, *, cancel: CancelToken) -> tuple[
     account_id = account.identity().account_id
     role_arns = {model.role_arn for model in its_models if model.role_arn} - used.roles
     for name in sorted(arn.rpartition("/")[2] for arn in role_arns):
-        if is_its(roles.role_tags(clients, name) or {}):
+        if is_its(_role_tags(clients, name)):
             found.append(Resource("role", name, "created"))
     data = {item.model_data_uri for model in its_models for item in model.containers if item.model_data_uri}
     bucket_names = set()
     for uri in sorted(data - used.data):
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         keys = objects.list_keys(clients, bucket, key, account_id) if key.endswith("/") else (key,)
-        its_keys = [key for key in keys if key and is_its(objects.object_tags(clients, bucket, key, account_id))]
+        stored = [objects.find_object(clients, bucket, key, account_id) for key in keys if key]
+        its_keys = [each.key for each in stored if each is not None and each.deployment == deployment]
         found += [Resource("object", f"s3://{bucket}/{key}", "created") for key in its_keys]
         if its_keys:
             bucket_names.add(bucket)
@@ -93,6 +94,14 @@ def _used_by_others(clients: Clients, name: str, cancel: CancelToken) -> Used:
         roles=frozenset(model.role_arn for model in models if model.role_arn),
         data=frozenset(item.model_data_uri for model in models for item in model.containers if item.model_data_uri),
     )
+
+
+def _role_tags(clients: Clients, name: str) -> Mapping[str, str]:
+    """Return a role's tags; none where they may not be read: a role of ours then stays, which costs nothing."""
+    try:
+        return roles.role_tags(clients, name) or {}
+    except AccessError:
+        return {}
 
 
 def _tags(clients: Clients, arn: str) -> Mapping[str, str]:

@@ -7,12 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from core.aws import roles
 from core.aws.clients import Clients, StaticCredentials
 from core.aws.policies import artifact_policy, trust_policy
 from core.aws.tags import resource_tags
-from core.errors import NotFoundError, RefusedError, SagewizardError, UsageError
+from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UsageError
 from core.sandbox.daemon import RunningSandbox
 
 TAGS = resource_tags(deployment_id="d-1", model="sample", dialect="messages", engine="huggingface")
@@ -68,6 +69,26 @@ def test_a_role_is_made_found_listed_and_deleted(clients: Clients, name: str) ->
     assert roles.delete_role(clients, name)
     assert not roles.delete_role(clients, name)
     assert not roles.role_exists(clients, name)
+
+
+def test_a_role_is_found_and_checked_where_only_listing_is_allowed(clients: Clients, name: str) -> None:
+    arn = by_hand(clients, name, trust_policy())
+
+    def deny(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetRole")
+
+    events = clients.get("iam").meta.events
+    events.register("before-call.iam.GetRole", deny)
+    try:
+        found = roles.find_role(clients, arn)
+        assert found.arn == arn
+        assert roles.check_role(clients, found, "b", "p/model.tar.gz") in {"yes", "unknown"}
+        with pytest.raises(NotFoundError):
+            roles.find_role(clients, f"absent-{uuid4().hex[:8]}")
+        with pytest.raises(AccessError):  # what would be deleted has to be seen with its tags
+            roles.delete_role(clients, name)
+    finally:
+        events.unregister("before-call.iam.GetRole", deny)
 
 
 def test_a_taken_name_is_refused(clients: Clients, name: str) -> None:

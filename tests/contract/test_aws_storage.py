@@ -2,17 +2,23 @@
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from urllib3 import HTTPResponse
 
 from core.account import Account
 from core.aws import buckets, objects
 from core.aws.clients import Clients, StaticCredentials
 from core.aws.tags import DEPLOYMENT, resource_tags
 from core.cancellation import CancelToken
-from core.errors import CancelledByUser, NotFoundError, RefusedError
+from core.errors import AccessError, CancelledByUser, NotFoundError, RefusedError
 from core.sandbox.daemon import RunningSandbox
 
 TAGS = resource_tags(deployment_id="d-1", model="/home/me/my model", dialect="inputs", engine="huggingface")
@@ -42,6 +48,23 @@ def bucket(account: Account, account_id: str) -> str:
     name = f"bucket-{uuid4().hex[:12]}"
     buckets.ensure_bucket(account.clients, name, account_id, TAGS)
     return name
+
+
+@contextmanager
+def denied(client: Any, which: Callable[[Any], bool]) -> Iterator[None]:
+    """Have S3 answer AccessDenied to these requests, as IAM would have it."""
+
+    def answer(request: Any, **_: object) -> AWSResponse | None:
+        if not which(request):
+            return None
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        return AWSResponse(request.url, 403, {}, HTTPResponse(BytesIO(body), preload_content=False))
+
+    client.meta.events.register("before-send.s3", answer)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister("before-send.s3", answer)
 
 
 def test_the_default_bucket_is_the_one_of_the_sagemaker_sdk(account_id: str) -> None:
@@ -123,10 +146,32 @@ def test_an_upload_arrives_whole_with_its_progress(
     assert (stored.bytes, stored.sha256) == (size, "ab" * 32)
     found = account.clients.get("s3").get_object(Bucket=bucket, Key="a/model.tar.gz")
     assert found["Body"].read() == content
-    assert objects.object_tags(account.clients, bucket, "a/model.tar.gz", account_id) == TAGS
+    assert stored.deployment == TAGS[DEPLOYMENT]
+    tags = account.clients.get("s3").get_object_tagging(Bucket=bucket, Key="a/model.tar.gz")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == TAGS
     assert told[-1] == (size, size)
     assert all(0 <= done <= total == size for done, total in told)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+@pytest.mark.parametrize("size", [1, 20 * 2**20])
+def test_who_may_not_tag_uploads_without_tags(
+    account: Account, account_id: str, bucket: str, tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(bytes(size))
+    s3 = account.clients.get("s3")
+    with denied(s3, lambda request: "x-amz-tagging" in request.headers):
+        stored = objects.upload_file(account.clients, path, bucket, "k", account_id=account_id, tags=TAGS)
+    assert (stored.bytes, stored.deployment) == (size, TAGS[DEPLOYMENT])
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
+    with denied(s3, lambda request: request.method in {"PUT", "POST"}), pytest.raises(AccessError):
+        objects.upload_file(account.clients, path, bucket, "k2", account_id=account_id, tags=TAGS)
+
+
+def test_a_bucket_that_does_not_tell_its_tags_has_none(account: Account, account_id: str, bucket: str) -> None:
+    with denied(account.clients.get("s3"), lambda request: "tagging" in request.url):
+        assert buckets.bucket_tags(account.clients, bucket, account_id) == {}
 
 
 def test_a_stopped_upload_leaves_nothing(account: Account, account_id: str, bucket: str, tmp_path: Path) -> None:
@@ -177,7 +222,7 @@ def test_a_prefix_is_deleted_with_the_uploads_to_it_and_nothing_else(
             objects.delete_prefix(account.clients, bucket, prefix, account_id)
 
 
-def test_what_is_absent_has_no_tags_and_can_be_deleted(account: Account, account_id: str, bucket: str) -> None:
-    assert DEPLOYMENT not in objects.object_tags(account.clients, bucket, "absent", account_id)
+def test_what_is_absent_is_not_found_and_can_be_deleted(account: Account, account_id: str, bucket: str) -> None:
+    assert objects.find_object(account.clients, bucket, "absent", account_id) is None
     objects.delete_object(account.clients, bucket, "absent", account_id)
     assert objects.list_keys(account.clients, "no-such-bucket-at-all", "x", account_id) == ()
