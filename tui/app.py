@@ -7,24 +7,26 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import PurePath
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from core.account import Account, Identity
 from core.errors import SagewizardError
 from tui import calls, navigation
 from tui.background import Calls
 from tui.context import AppContext
-from tui.deployer import Deployer
 from tui.screens.home import HomeScreen
 from tui.theme import SAGE
 from tui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from core.account import Account, Identity
+    from tui.deployer import Deployer
 
 NEEDS_TERMINAL: Final = (
     "sagewizard: the full-screen program needs a terminal on stdin and stderr, and TERM other than “dumb”.\n"
@@ -33,6 +35,7 @@ NEEDS_TERMINAL: Final = (
 )
 _TERMINATED: Final = 128 + signal.SIGTERM
 _AGAIN_SECONDS: Final = 3.0
+_SETTLED_SECONDS: Final = 0.05
 _OF_TEXTUAL: Final = ("Theme", "Screenshot", "Quit")
 
 
@@ -54,7 +57,6 @@ class SagewizardApp(App[int]):
         self.theme = os.environ.get("TEXTUAL_THEME", SAGE.name)
         self.workspace = Workspace(context, self)
         self.calls = Calls(self, debug=context.debug)
-        self.deployer = Deployer(self, self.workspace)
         self._reference = reference
         self._interrupted_at = 0.0
         self._leaving = False
@@ -67,17 +69,25 @@ class SagewizardApp(App[int]):
         """Start at home: the first frame shows it, before anything was asked of anybody."""
         return HomeScreen(self.workspace)
 
+    @cached_property
+    def deployer(self) -> "Deployer":
+        """Carries out plans and deletions; loaded when the first is asked for."""
+        from tui import deployer
+
+        return deployer.Deployer(self, self.workspace)
+
     def on_ready(self) -> None:
         """After the first frame: open the account, and go where the command line asked to."""
         self.workspace.run_changed.subscribe(self, self._leave_when_idle)
-        self.open_account()
+        self.set_timer(_SETTLED_SECONDS, self.open_account)  # loading boto3 would hold up the frame being drawn
         if self._reference is not None:
             self.post_message(navigation.NewDeployment(self._reference))
 
     def on_unmount(self) -> None:
         """Stop what goes on; nobody waits for it any more."""
         self.calls.cancel_all()
-        self.deployer.abandon()
+        if "deployer" in self.__dict__:
+            self.deployer.abandon()
 
     def open_account(self) -> None:
         """Open the account in the background, again when it failed before."""
@@ -89,12 +99,12 @@ class SagewizardApp(App[int]):
             "account", lambda _: calls.open_account(self.workspace.context), self._opened, self._not_opened
         )
 
-    def _opened(self, account: Account) -> None:
+    def _opened(self, account: "Account") -> None:
         self.workspace.account = account
         self.workspace.account_changed.publish(None)
         self.calls.start("identity", lambda _: account.identity(), self._identified, self._not_opened)
 
-    def _identified(self, identity: Identity) -> None:
+    def _identified(self, identity: "Identity") -> None:
         self.workspace.identity = identity
         self.workspace.account_changed.publish(None)
 

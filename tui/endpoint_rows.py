@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from tui.runs import DeploymentRun
-
 if TYPE_CHECKING:
     from core.endpoints.desk import EndpointSummary
+    from tui.runs import DeploymentRun
 
 FREE_STATUSES: Final = frozenset({"Failed", "OutOfService", "Deleting"})
 """Statuses in which nothing is paid any more: the desk's, kept here because the desk is slow to import."""
@@ -34,7 +33,7 @@ class EndpointRow:
 
 
 def endpoint_rows(
-    endpoints: "Iterable[EndpointSummary]", runs: Iterable[DeploymentRun], deleting: Mapping[str, str]
+    endpoints: "Iterable[EndpointSummary]", runs: "Iterable[DeploymentRun]", deleting: Mapping[str, str]
 ) -> tuple[EndpointRow, ...]:
     """Return a row for every endpoint, and for every deployment under way whose endpoint does not exist yet."""
     under_way = {run.name: run for run in runs if run.active}
@@ -80,7 +79,7 @@ def age_words(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
-def _progress(run: DeploymentRun) -> str:
+def _progress(run: "DeploymentRun") -> str:
     line = run.current
     if run.word == "cancelling":
         return "stopping"

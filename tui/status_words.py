@@ -1,12 +1,13 @@
 """How states look on screen: always a glyph and a word, so that colour is never the only difference."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 from textual.content import Content
 
-from tui.runs import RunWord, StageWord
+if TYPE_CHECKING:
+    from tui.runs import RunWord, StageWord
 
 MUTED: Final = "quiet"
 
@@ -21,14 +22,14 @@ _ENDPOINT: Final[dict[str, tuple[str, str, str]]] = {
     "UpdateRollbackFailed": ("✗", "rollback failed", "error"),
     "Failed": ("✗", "failed", "error"),
 }
-_STAGE: Final[dict[StageWord, tuple[str, str, str]]] = {
+_STAGE: Final[dict["StageWord", tuple[str, str, str]]] = {
     "waiting": ("·", "waiting", MUTED),
     "running": ("◐", "running", "accent"),
     "done": ("✓", "done", "success"),
     "failed": ("✗", "failed", "error"),
     "stopped": ("■", "stopped", MUTED),
 }
-_RUN: Final[dict[RunWord, tuple[str, str, str]]] = {
+_RUN: Final[dict["RunWord", tuple[str, str, str]]] = {
     "running": ("◐", "deploying", "accent"),
     "cancelling": ("◌", "stopping", "accent"),
     "ready": ("●", "in service", "success"),
@@ -42,12 +43,12 @@ def endpoint_status(status: str) -> tuple[str, str, str]:
     return _ENDPOINT.get(status, ("?", status, MUTED))
 
 
-def stage_status(word: StageWord) -> tuple[str, str, str]:
+def stage_status(word: "StageWord") -> tuple[str, str, str]:
     """Return glyph, word and the theme's word for the colour of a stage."""
     return _STAGE[word]
 
 
-def run_status(word: RunWord) -> tuple[str, str, str]:
+def run_status(word: "RunWord") -> tuple[str, str, str]:
     """Return glyph, word and the theme's word for the colour of a run."""
     return _RUN[word]
 

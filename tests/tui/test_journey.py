@@ -49,7 +49,7 @@ async def test_from_nothing_to_a_chat_and_back_to_nothing(empty_sandbox: Running
         await until(pilot, lambda: len(chat.answers) == 1, "the answer", _SERVING_SECONDS)
         answer = chat.answers[0]
         assert "endpoint" in answer.lower() or "model" in answer.lower()
-        assert answer.split()[0] in shown(app)
+        await until(pilot, lambda: answer.split()[0] in shown(app), "the answer's text")
         assert "What is an endpoint?" in shown(app)
 
         await pilot.press("escape")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
@@ -35,7 +36,7 @@ _WEB: Final = ("http://", "https://")
 class ChatScreen(Screen[None]):
     """Asks the endpoint and shows what it answers, as it comes."""
 
-    CSS_PATH = "chat.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss", "chat.tcss"]
     AUTO_FOCUS = "#prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Home", id="chat.leave", tooltip="Stop waiting for an answer; otherwise go home"),

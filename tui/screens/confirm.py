@@ -1,6 +1,7 @@
 """A question before something that cannot be taken back: the first answer, and Esc, change nothing."""
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual import on
@@ -33,6 +34,7 @@ class Question:
 class ConfirmScreen(ModalScreen[str]):
     """Asks one question; gives the value of the answer, or of the first choice on Esc."""
 
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stay", "Back", id="confirm.back", tooltip="Change nothing"),
         Binding("left", "app.focus_previous", show=False, id="confirm.left", tooltip="The answer before"),

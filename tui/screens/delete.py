@@ -1,5 +1,6 @@
 """Asks before an endpoint is deleted: what goes with it, and its name as the proof that it is meant."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
@@ -34,6 +35,7 @@ _NAME_CELLS: Final = 38
 class DeleteScreen(ModalScreen[bool]):
     """Gives whether to delete. The focus is in the field; the button works once the name is there."""
 
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "keep", "Keep it", id="delete.keep", tooltip="Delete nothing"),
     ]

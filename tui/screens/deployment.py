@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import PurePath
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
@@ -27,7 +28,7 @@ _TICK_SECONDS: Final = 0.5
 class DeploymentScreen(Screen[None]):
     """Shows one run. Leaving it changes nothing: the run goes on."""
 
-    CSS_PATH = "deployment.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss", "deployment.tcss"]
     AUTO_FOCUS = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Home", id="run.home", tooltip="Go home; the deployment goes on"),

@@ -1,5 +1,6 @@
 """What the keys of a screen do."""
 
+from pathlib import PurePath
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -23,6 +24,7 @@ def keys_of(screen: Screen[Any]) -> tuple[tuple[str, str], ...]:
 class HelpScreen(ModalScreen[None]):
     """Lists keys."""
 
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,enter,q", "close", "Close", id="help.close", tooltip="Go back"),
     ]

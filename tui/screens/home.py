@@ -18,7 +18,6 @@ from core.quantities import format_hourly, format_monthly
 from tui import calls, navigation
 from tui.background import Calls
 from tui.endpoint_rows import EndpointRow, age_words, endpoint_rows, total_usd_per_hour
-from tui.runs import DeploymentRun
 from tui.status_words import MUTED, endpoint_status, in_cell
 from tui.widgets.account_bar import AccountBar
 from tui.widgets.problem import ProblemBox
@@ -26,6 +25,7 @@ from tui.workspace import Workspace
 
 if TYPE_CHECKING:
     from core.endpoints.desk import EndpointSummary
+    from tui.runs import DeploymentRun
 
 REFRESH_SECONDS: Final = 8.0
 _SOON_SECONDS: Final = 2.0
@@ -106,7 +106,7 @@ class HomeScreen(Screen[None]):
         if self._workspace.account is not None and self._endpoints is None:
             self._look_now()
 
-    def _run_changed(self, _run: DeploymentRun) -> None:
+    def _run_changed(self, _run: "DeploymentRun") -> None:
         if self.is_current:
             self._show()
 

@@ -1,5 +1,6 @@
 """The container log of an endpoint, as it comes."""
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
@@ -26,7 +27,7 @@ MOST_LINES: Final = 20_000
 class LogsScreen(Screen[None]):
     """Follows the log; `f` holds it still."""
 
-    CSS_PATH = "logs.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss", "logs.tcss"]
     AUTO_FOCUS = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back", id="logs.back", tooltip="Go back"),

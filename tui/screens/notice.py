@@ -1,5 +1,6 @@
 """An error that must be read before a person goes on: shown when there is no field or pane that it belongs to."""
 
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual import on
@@ -17,6 +18,7 @@ from tui.widgets.problem import ProblemBox
 class NoticeScreen(ModalScreen[None]):
     """Shows one error with its fix."""
 
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", id="notice.close", tooltip="Go back"),
     ]

@@ -1,6 +1,6 @@
 """Asks for the file a plan is written to."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class SaveScreen(ModalScreen[Path]):
     """Writes the plan; gives the path, or nothing when the person went back."""
 
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss"]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Back", id="save.back", tooltip="Write nothing"),
     ]

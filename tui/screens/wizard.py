@@ -2,7 +2,7 @@
 
 import shlex
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 class WizardScreen(Screen[None]):
     """Walks through the steps. Going back changes no answer; leaving keeps the draft."""
 
-    CSS_PATH = "wizard.tcss"
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss", "wizard.tcss"]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", id="wizard.back", tooltip="One step back; from the first one home"),
