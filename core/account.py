@@ -43,6 +43,10 @@ class Account:
         """The AWS region, `us-east-1` …"""
         return self.clients.region
 
+    def command(self, words: str) -> str:
+        """Return the command line that does `words` in this account, in backquotes, for a sentence to a person."""
+        return f"`sagewizard {'--sandbox ' if self.sandbox else ''}{words}`"
+
     def identity(self) -> Identity:
         """Return whose credentials these are; asked of STS once.
 

@@ -114,7 +114,7 @@ def _check_role(run: Run) -> None:
             raise RefusedError(
                 f"There is a role named {wanted.create} already.",
                 fix=f"Use it (--role {wanted.create}), or delete it; one that an interrupted run left goes with "
-                f"`sagewizard endpoints delete {run.plan.endpoint.name}`.",
+                f"{run.account.command(f'endpoints delete {run.plan.endpoint.name}')}.",
             )
 
 

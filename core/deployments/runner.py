@@ -76,7 +76,9 @@ def _carry_out(run: Run, *, wait: bool) -> None:
                 run.account.clients, endpoint.name, config_name=endpoint.name, tags=run.tags, cancel=run.cancel
             )
         if not wait:
-            report.summary = "AWS is creating the endpoint; `sagewizard endpoints` shows when it is in service"
+            report.summary = (
+                f"AWS is creating the endpoint; {run.account.command('endpoints')} shows when it is in service"
+            )
             run.ledger.finish("creating")
             return
         wait_until_in_service(
@@ -100,7 +102,7 @@ def _end_badly(run: Run, error: SagewizardError, emit: Emit, *, rollback: bool) 
         left = remove_resources(run.ledger, run.account, emit=emit, cancel=CancelToken(), stage="rollback")
     if left:
         names = ", ".join(f"{resource.kind.replace('_', ' ')} {resource.name}" for resource in left)
-        remedy = f"remove with `sagewizard endpoints delete {run.plan.endpoint.name}`"
+        remedy = f"remove with {run.account.command(f'endpoints delete {run.plan.endpoint.name}')}"
         error.fix = f"{error.fix} Still there: {names}; {remedy}.".strip()
     status: DeploymentStatus = "cancelled" if isinstance(error, CancelledByUser) else "failed"
     run.ledger.finish(status, cause=error.message, fix=error.fix)

@@ -5,10 +5,11 @@ from typing import Final
 
 from core.account import Account
 from core.aws import hosting
+from core.aws.descriptions import EndpointDescription
 from core.aws.logs import LogTail, endpoint_log_group
 from core.cancellation import CancelToken
 from core.deployments.reporting import StageReport
-from core.errors import AccessError, DeploymentFailedError, SagewizardError
+from core.errors import AccessError, DeploymentFailedError, SagewizardError, UnreachableError
 from core.quantities import format_duration
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
@@ -16,6 +17,8 @@ _LONGEST_PAUSE_SECONDS: Final = 5.0
 _GROWTH: Final = 1.5
 _PROVISIONING_SECONDS: Final = 1800
 """What finding an instance and pulling an image may take on top of the timeouts that the config sets."""
+_LONGEST_SILENCE_SECONDS: Final = 600
+"""How long AWS may be out of reach while an endpoint is created: a network that comes back must not cost the endpoint."""
 _LOG_LINES_KEPT: Final = 200
 
 
@@ -33,13 +36,13 @@ def wait_until_in_service(
     """
     begun = time.monotonic()
     deadline = begun + timeout_seconds + _PROVISIONING_SECONDS
-    created = hosting.describe_endpoint(account.clients, name).created
+    created = _described(account, name, report, cancel).created
     # An endpoint of the same name that is gone has left its log there.
     tail: LogTail | None = LogTail(account.clients, endpoint_log_group(name), since=created)
     seen: list[str] = []
     pause, status = _FIRST_PAUSE_SECONDS, ""
     while True:
-        endpoint = hosting.describe_endpoint(account.clients, name)
+        endpoint = _described(account, name, report, cancel)
         tail = _pass_on_log(tail, report, seen)
         if endpoint.status == "InService":
             return
@@ -47,7 +50,7 @@ def wait_until_in_service(
             reason = endpoint.failure_reason or "SageMaker gave no reason."
             raise DeploymentFailedError(
                 f"The endpoint failed to start: {reason}{_last_error(seen)}",
-                fix=f"Read what the container said: `sagewizard endpoints logs {name}`.",
+                fix=f"Read what the container said: {account.command(f'endpoints logs {name}')}.",
             )
         if endpoint.status != status:
             status, pause = endpoint.status, _FIRST_PAUSE_SECONDS
@@ -60,6 +63,19 @@ def wait_until_in_service(
         report.progress(status)
         cancel.wait(pause)
         pause = min(pause * _GROWTH, _LONGEST_PAUSE_SECONDS)
+
+
+def _described(account: Account, name: str, report: StageReport, cancel: CancelToken) -> EndpointDescription:
+    """Return the endpoint, asked for again while AWS cannot be reached."""
+    until = time.monotonic() + _LONGEST_SILENCE_SECONDS
+    while True:
+        try:
+            return hosting.describe_endpoint(account.clients, name)
+        except UnreachableError as error:
+            if time.monotonic() > until:
+                raise
+            report.progress(f"Waiting for AWS to be in reach again: {error.message}")
+        cancel.wait(_LONGEST_PAUSE_SECONDS)
 
 
 def _pass_on_log(tail: LogTail | None, report: StageReport, seen: list[str]) -> LogTail | None:

@@ -163,13 +163,13 @@ def absent(account: Account, name: str) -> NotFoundError:
     try:
         names = [item.name for item in hosting.list_endpoints(account.clients)]
     except SagewizardError:
-        return NotFoundError(message, fix="`sagewizard endpoints` lists those that exist.")
+        return NotFoundError(message, fix=f"{account.command('endpoints')} lists those that exist.")
     if not names:
         return NotFoundError(message, fix="The region has no endpoint at all: is it the right one (--region)?")
     near = get_close_matches(name, names, n=3, cutoff=0.6)
     if near:
         return NotFoundError(message, fix=f"Did you mean {' or '.join(near)}?")
-    return NotFoundError(message, fix="`sagewizard endpoints` lists those that exist.")
+    return NotFoundError(message, fix=f"{account.command('endpoints')} lists those that exist.")
 
 
 def _summary(parts: Parts, prices: Mapping[str, Price]) -> EndpointSummary:

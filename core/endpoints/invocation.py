@@ -139,11 +139,11 @@ def _explained(error: Exception, account: Account, name: str) -> Exception:
         return error
     code, said = error_code(error), error_message(error)
     if code == "ModelError":
-        return _container_error(error, name)
+        return _container_error(error, account, name)
     if code in {"ModelStreamError", "InternalStreamFailure"}:
         return InvocationError(
             f"The container stopped in the middle of its answer: {said}",
-            fix=f"Read what it said: `sagewizard endpoints logs {name}`.",
+            fix=f"Read what it said: {account.command(f'endpoints logs {name}')}.",
         )
     if code == "ModelNotReadyException":
         return InvocationError(
@@ -162,7 +162,7 @@ def _explained(error: Exception, account: Account, name: str) -> Exception:
     return translate(error, f"ask the endpoint {name}")
 
 
-def _container_error(error: Any, name: str) -> InvocationError:
+def _container_error(error: Any, account: Account, name: str) -> InvocationError:
     """Return the error for one that the container answered with, in its own words."""
     status = error.response.get("OriginalStatusCode")
     said = _unwrapped(str(error.response.get("OriginalMessage") or error_message(error)))
@@ -171,7 +171,7 @@ def _container_error(error: Any, name: str) -> InvocationError:
     if isinstance(status, int) and 400 <= status < 500:
         fix = "Correct the request, then send it again."
     else:
-        fix = f"Read what the container said: `sagewizard endpoints logs {name}`."
+        fix = f"Read what the container said: {account.command(f'endpoints logs {name}')}."
     return InvocationError(
         f"The container answered {status or 'with an error'}: {said}",
         fix=fix,
@@ -205,14 +205,15 @@ def _not_there(account: Account, name: str, said: str) -> SagewizardError:
         return absent(account, name)
     except SagewizardError:
         return NotFoundError(
-            f"The endpoint {name} cannot be reached: {said}", fix="`sagewizard endpoints` lists those that exist."
+            f"The endpoint {name} cannot be reached: {said}",
+            fix=f"{account.command('endpoints')} lists those that exist.",
         )
     if endpoint.status == "InService":
         return InvocationError(f"SageMaker did not accept the request: {said}", fix="Check the name of the variant.")
     reason = f": {endpoint.failure_reason}" if endpoint.failure_reason else ""
     return InvocationError(
         f"The endpoint {name} is not in service, it is {endpoint.status}{reason}",
-        fix=f"`sagewizard endpoints show {name}` tells more.",
+        fix=f"{account.command(f'endpoints show {name}')} tells more.",
     )
 
 

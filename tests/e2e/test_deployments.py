@@ -137,6 +137,7 @@ def test_a_container_that_cannot_load_fails_with_its_own_words_and_nothing_is_le
     with pytest.raises(DeploymentFailedError) as failed:
         stand.deploy(stand.plan("broken", code=BROKEN))
     assert "upside down" in failed.value.message
+    assert "`sagewizard --sandbox endpoints logs" in failed.value.fix, "it names the account it happened in"
     last = stand.events[-1]
     assert (last.stage, last.kind, last.cause) == ("endpoint", "failed", failed.value.message)
     assert last.fix
