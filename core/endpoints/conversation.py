@@ -79,13 +79,15 @@ class Conversation:
         """Ask, and return the answer; `on_text` gets its pieces as they come. When it fails, the history stays.
 
         Raises:
-            UsageError: the text is empty.
+            UsageError: the text is empty, or cannot be sent.
             InvocationError, NotFoundError: as `invocation.invoke` raises them.
             CancelledByUser: stopping was asked for.
             AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
         """
         if not text.strip():
             raise UsageError("There is nothing to ask.", fix="Give a text.")
+        if any("\ud800" <= character <= "\udfff" for character in text):  # Python's stand-ins for other bytes
+            raise UsageError("The text is not in UTF-8.", fix="Convert it first.")
         cancel = cancel or CancelToken()
         begun = time.monotonic()
         question = Message("user", text)

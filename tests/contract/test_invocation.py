@@ -331,8 +331,9 @@ def test_a_failed_question_leaves_the_history_as_it_was(runtime: RuntimeStandIn,
     runtime.script = lambda _body, _stream: model_error(500, "boom")
     with pytest.raises(InvocationError, match="boom"):
         conversation.ask("Third")
-    with pytest.raises(UsageError):
-        conversation.ask("  ")
+    for text in ("  ", "caf\udce9"):
+        with pytest.raises(UsageError):
+            conversation.ask(text)
     assert conversation.history == before
 
 
