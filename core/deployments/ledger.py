@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, cast
 
 from filelock import FileLock, Timeout
 
+from core.artifacts.staging import sync_folder
 from core.deployments.plan import Plan
 from core.errors import NotFoundError, SagewizardError, UsageError
 
@@ -117,14 +118,18 @@ class Ledger:
         return self._deployment
 
     def record(self, kind: ResourceKind, name: str, state: ResourceState) -> None:
-        """Write down that the resource is in `state`, durably, before returning."""
+        """Write down that the resource is in `state`, durably, before returning.
+
+        Raises:
+            SagewizardError: the disk is full, or may not be written to.
+        """
         self._append({"record": "resource", "kind": kind, "name": name, "state": state})
         self._deployment = replace(
             self._deployment, resources=_with(self._deployment.resources, Resource(kind, name, state))
         )
 
     def finish(self, status: DeploymentStatus, *, cause: str | None = None, fix: str | None = None) -> None:
-        """Write down how the run ended. A run that changed nothing leaves no ledger."""
+        """Write down how the run ended. A run that changed nothing leaves no ledger. Errors as `record`."""
         self._deployment = replace(self._deployment, status=status, cause=cause, fix=fix)
         if self._path.exists():
             self._append({"record": "status", "status": status, "cause": cause, "fix": fix})
@@ -145,14 +150,22 @@ class Ledger:
         lines = [{**record, "at": datetime.now(UTC).isoformat()}]
         if not self._path.exists():
             lines.insert(0, _header(self._deployment))
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        torn = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
         try:
-            os.write(descriptor, (("\n" if torn else "") + text).encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            torn = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                _write_all(descriptor, (("\n" if torn else "") + text).encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise SagewizardError(
+                f"The ledger {self._path} cannot be written: {error.strerror}.",
+                fix="Make room on the disk, or point SAGEWIZARD_HOME at another; without a ledger nothing is changed.",
+            ) from error
+        if len(lines) > 1:
+            sync_folder(self._path.parent)  # the file is new: its name has to last too
 
 
 def list_deployments(folder: Path) -> tuple[Deployment, ...]:
@@ -207,6 +220,11 @@ def read_ledger(path: Path) -> Deployment:
     if deployment.resources and not deployment.existing and deployment.status not in {"running", "failed", "cancelled"}:
         deployment = replace(deployment, status="deleted")
     return deployment
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _header(deployment: Deployment) -> dict[str, Any]:

@@ -99,11 +99,17 @@ def _end_badly(run: Run, error: SagewizardError, emit: Emit, *, rollback: bool) 
     stage = run.report.stage_now
     left = run.ledger.deployment.existing
     if left and rollback:
-        left = remove_resources(run.ledger, run.account, emit=emit, cancel=CancelToken(), stage="rollback")
+        try:
+            left = remove_resources(run.ledger, run.account, emit=emit, cancel=CancelToken(), stage="rollback")
+        except SagewizardError as trouble:  # the ledger cannot be written any more: then nothing is touched
+            left = run.ledger.deployment.existing
+            error.fix = f"{error.fix} {trouble.message}".strip()
     if left:
         names = ", ".join(f"{resource.kind.replace('_', ' ')} {resource.name}" for resource in left)
         remedy = f"remove with {run.account.command(f'endpoints delete {run.plan.endpoint.name}')}"
         error.fix = f"{error.fix} Still there: {names}; {remedy}.".strip()
     status: DeploymentStatus = "cancelled" if isinstance(error, CancelledByUser) else "failed"
-    run.ledger.finish(status, cause=error.message, fix=error.fix)
-    run.report.failed(stage, error)
+    try:
+        run.ledger.finish(status, cause=error.message, fix=error.fix)
+    finally:
+        run.report.failed(stage, error)

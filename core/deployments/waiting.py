@@ -18,7 +18,7 @@ _GROWTH: Final = 1.5
 _PROVISIONING_SECONDS: Final = 1800
 """What finding an instance and pulling an image may take on top of the timeouts that the config sets."""
 _LONGEST_SILENCE_SECONDS: Final = 600
-"""How long AWS may be out of reach while an endpoint is created: a network that comes back must not cost the endpoint."""
+"""How long AWS may be out of reach meanwhile: a network that comes back must not cost the endpoint."""
 _LOG_LINES_KEPT: Final = 200
 
 

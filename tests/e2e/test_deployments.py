@@ -23,7 +23,7 @@ from core.deployments.removal import remove_resources
 from core.deployments.runner import deploy
 from core.endpoints.invocation import invoke
 from core.endpoints.removal import delete_endpoint
-from core.errors import CancelledByUser, DeploymentFailedError, NotFoundError, RefusedError
+from core.errors import CancelledByUser, DeploymentFailedError, NotFoundError, RefusedError, SagewizardError
 from core.folders import cache_folder
 from core.instances.survey import survey
 from core.models.hub import HubClient
@@ -416,6 +416,32 @@ def test_of_two_runs_for_one_name_one_wins_and_loses_nothing_to_the_other(stand:
     assert sorted(left) == ["config", "endpoint", "model", "object", "role"]
     stand.remove(made[0])
     assert stand.left_of("duel") == []
+
+
+def test_a_disk_that_fills_up_ends_a_run_with_its_cause_and_what_is_there(stand: Stand) -> None:
+    """Nothing can be removed then: before each change the ledger would have to be written."""
+    plan = stand.plan("full")
+    written: list[Path] = []
+
+    def emit(event: Event) -> None:
+        stand.events.append(event)
+        if event.stage == "model" and event.kind == "finished":
+            path = stand.account.ledgers / f"{event.deployment}.jsonl"
+            written.append(path.rename(path.with_suffix(".kept")))
+            path.mkdir()
+
+    with pytest.raises(SagewizardError, match="cannot be written"):
+        deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken())
+    last = stand.events[-1]
+    assert (last.kind, "cannot be written" in (last.cause or "")) == ("failed", True)
+    assert "model full" in (last.fix or "")
+    (kept,) = written
+    kept.with_suffix(".jsonl").rmdir()
+    kept.rename(kept.with_suffix(".jsonl"))
+    found = stand.recorded("full")
+    assert found is not None
+    stand.remove(found.id)
+    assert stand.left_of("full") == []
 
 
 def test_the_wrong_region_is_refused(stand: Stand) -> None:

@@ -107,3 +107,11 @@ def test_a_ledger_is_the_owners_alone(tmp_path: Path) -> None:
     with Ledger.start(tmp_path, a_plan(), _ACCOUNT) as ledger:
         ledger.record("model", "m", "created")
     assert _path(tmp_path).stat().st_mode & 0o077 == 0
+
+
+def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with Ledger.start(tmp_path, a_plan(), _ACCOUNT) as ledger:
+        (tmp_path / f"{ledger.deployment.id}.jsonl").mkdir()
+        with pytest.raises(SagewizardError, match="cannot be written"):
+            ledger.record("model", "m", "creating")
+        assert ledger.deployment.resources == ()
