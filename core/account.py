@@ -95,15 +95,7 @@ def open_account(*, sandbox: bool, profile: str | None = None, region: str | Non
 
 def _profile_region(profile: str | None) -> str | None:
     import boto3
-    from botocore.exceptions import ProfileNotFound
 
-    from core.errors import NotFoundError
-
-    try:
+    with explained("read the AWS configuration of this machine"):
         name: str | None = boto3.Session(profile_name=profile).region_name
-    except ProfileNotFound as error:
-        raise NotFoundError(
-            f"There is no AWS profile named “{profile}” on this machine.",
-            fix="Run `aws configure list-profiles`, or create it with `aws configure --profile NAME`.",
-        ) from error
     return name

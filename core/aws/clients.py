@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.aws.failures import explained
-from core.errors import AccessError, NotFoundError, UsageError
+from core.errors import AccessError, UsageError
 
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
@@ -89,23 +89,16 @@ class Clients:
     def _open_session(self) -> Any:
         if self._session is None:
             import boto3
-            from botocore.exceptions import ProfileNotFound
 
-            try:
-                if self._credentials:
-                    # A session of its own kind: no profile, so no config file can redirect or assume anything.
-                    self._session = boto3.Session(
-                        aws_access_key_id=self._credentials.access_key_id,
-                        aws_secret_access_key=self._credentials.secret_access_key,
-                        region_name=self.region,
-                    )
-                else:
-                    self._session = boto3.Session(profile_name=self.profile, region_name=self.region)
-            except ProfileNotFound as error:
-                raise NotFoundError(
-                    f"There is no AWS profile named “{self.profile}” on this machine.",
-                    fix="Run `aws configure list-profiles`, or create it with `aws configure --profile NAME`.",
-                ) from error
+            if self._credentials:
+                # A session of its own kind: no profile, so no config file can redirect or assume anything.
+                self._session = boto3.Session(
+                    aws_access_key_id=self._credentials.access_key_id,
+                    aws_secret_access_key=self._credentials.secret_access_key,
+                    region_name=self.region,
+                )
+            else:
+                self._session = boto3.Session(profile_name=self.profile, region_name=self.region)
             if not self._credentials and self._session.get_credentials() is None:
                 self._session = None
                 raise AccessError(

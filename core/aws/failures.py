@@ -52,6 +52,11 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
 
     if isinstance(error, raised.ClientError):
         return _translate_answer(error, doing)
+    if isinstance(error, raised.ProfileNotFound):
+        return NotFoundError(
+            f"There is no AWS profile named “{clean_line(error.kwargs['profile'])}” on this machine.",
+            fix="Run `aws configure list-profiles`, or create it with `aws configure --profile NAME`.",
+        )
     if isinstance(error, raised.NoCredentialsError | raised.PartialCredentialsError | raised.CredentialRetrievalError):
         return AccessError(
             f"Could not {doing}: no usable AWS credentials were found.",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from core.account import open_account
 from core.aws.clients import Clients
-from core.errors import SagewizardError
+from core.errors import NotFoundError, SagewizardError
 
 BROKEN = "[default\nregion = us-east-1\n"
 HALF = "[default]\naws_access_key_id = not-a-key\n"
@@ -22,6 +23,23 @@ def test_a_configuration_that_cannot_be_read_is_said(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     (tmp_path / "file").write_text(content)
     monkeypatch.setenv(variable, str(tmp_path / "file"))
-    with pytest.raises(SagewizardError) as caught:
+    with pytest.raises(SagewizardError, match="^Could not read the AWS configuration of this machine"):
         Clients(region="us-east-1").get("sagemaker")
-    assert caught.value.message.startswith("Could not read the AWS configuration of this machine")
+
+
+def test_a_configuration_without_which_no_region_is_known_is_said_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text(BROKEN)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "file"))
+    with pytest.raises(SagewizardError, match="^Could not read the AWS configuration of this machine"):
+        open_account(sandbox=False)
+
+
+def test_a_profile_that_does_not_exist_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "absent"))
+    with pytest.raises(NotFoundError, match="no AWS profile named “nobody”"):
+        open_account(sandbox=False, profile="nobody")
+    with pytest.raises(NotFoundError, match="no AWS profile named “nobody”"):
+        Clients(region="us-east-1", profile="nobody").get("sagemaker")
