@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UnreachableError
+from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UnreachableError, UsageError
 from core.external_text import clean_line
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
@@ -56,6 +56,11 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
         return NotFoundError(
             f"There is no AWS profile named “{clean_line(error.kwargs['profile'])}” on this machine.",
             fix="Run `aws configure list-profiles`, or create it with `aws configure --profile NAME`.",
+        )
+    if isinstance(error, raised.ConfigParseError | raised.ConfigNotFound):
+        return UsageError(
+            f"Could not {doing}: {clean_line(str(error)).rstrip('.')}.",
+            fix="Correct that file, or run `aws configure`.",
         )
     if isinstance(error, raised.NoCredentialsError | raised.PartialCredentialsError | raised.CredentialRetrievalError):
         return AccessError(

@@ -23,17 +23,20 @@ def test_a_configuration_that_cannot_be_read_is_said(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     (tmp_path / "file").write_text(content)
     monkeypatch.setenv(variable, str(tmp_path / "file"))
-    with pytest.raises(SagewizardError, match="^Could not read the AWS configuration of this machine"):
+    with pytest.raises(SagewizardError, match=r"^Could not read the AWS configuration of this machine"):
         Clients(region="us-east-1").get("sagemaker")
 
 
 def test_a_configuration_without_which_no_region_is_known_is_said_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "file").write_text(BROKEN)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "file"))
-    with pytest.raises(SagewizardError, match="^Could not read the AWS configuration of this machine"):
+    with pytest.raises(SagewizardError, match=r"^Could not read the AWS configuration of this machine") as caught:
         open_account(sandbox=False)
+    assert caught.value.fix
 
 
 def test_a_profile_that_does_not_exist_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
