@@ -30,12 +30,7 @@ import transformers
 try:  # In every container that runs this file. Its errors keep their status; any other would be a 500 in some.
     from sagemaker_inference.errors import BaseInferenceToolkitError as _ToolkitError
 except ImportError:
-
-    class _ToolkitError(Exception):  # type: ignore[no-redef]
-        def __init__(self, status_code: int, message: str, phrase: str) -> None:
-            super().__init__(status_code, message, phrase)
-            self.message = message
-
+    _ToolkitError = Exception
 
 DEFAULT_NEW_TOKENS = 256
 """How much is generated when neither the request nor the model's own generation settings say."""
@@ -44,6 +39,7 @@ MAX_SECONDS = 50.0
 MAX_BATCH = 64
 """The longest list of inputs in one request."""
 
+_NEW_TOKENS = ("max_new_tokens", "max_completion_tokens", "max_tokens")  # the first one that is given counts
 _SHARED = ("repetition_penalty", "seed", "stop", "temperature", "top_k", "top_p")
 _PARAMETERS = (*_SHARED, "do_sample", "max_new_tokens", "return_full_text")
 _CHAT = (*_SHARED, "messages", "max_tokens", "max_completion_tokens", "stream", "model", "user")
@@ -61,18 +57,17 @@ class BadRequestError(_ToolkitError, ValueError):  # type: ignore[misc]
 
     def __init__(self, message: str) -> None:
         super().__init__(400, message, "Bad Request")
+        self.message = message
 
     def __str__(self) -> str:
-        return str(self.message)
+        return self.message
 
 
 @dataclass(frozen=True)
 class Options:
     """How to generate. `None` leaves the choice to the model's own generation settings, or to the defaults above."""
 
-    max_new_tokens: int | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    new_tokens: int | None = None
     do_sample: bool | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -81,11 +76,6 @@ class Options:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     return_full_text: bool | None = None
-
-    @property
-    def new_tokens(self) -> int | None:
-        """The most tokens to generate, by whichever name it was given."""
-        return self.max_new_tokens or self.max_completion_tokens or self.max_tokens
 
     @property
     def samples(self) -> bool:
@@ -266,7 +256,8 @@ def _read_chat(data: Mapping[str, Any]) -> Request:
 
 def _read_options(given: Mapping[str, Any], path: str) -> Options:
     values = {name: check(given[name], path + name) for name, check in _CHECKS.items() if given.get(name) is not None}
-    options = Options(**values)
+    lengths = [values.pop(name) for name in _NEW_TOKENS if name in values]
+    options = Options(new_tokens=next(iter(lengths), None), **values)
     if options.do_sample and options.temperature is not None and options.temperature < _GREEDY_BELOW:
         raise BadRequestError(f"`{path}temperature` must be at least {_GREEDY_BELOW} when `do_sample` is true.")
     return options
@@ -327,7 +318,7 @@ def _number(low: float, high: float, *, whole: bool = False, above: bool = False
 
 
 _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(("max_new_tokens", "max_tokens", "max_completion_tokens"), _number(1, 2**31, whole=True)),
+    **dict.fromkeys(_NEW_TOKENS, _number(1, 2**31, whole=True)),
     **dict.fromkeys(("do_sample", "return_full_text"), _flag),
     "temperature": _number(0, 100),
     "top_p": _number(0, 1, above=True),

@@ -112,6 +112,8 @@ def test_chat_is_answered_as_openai_does(ask: Ask) -> None:
     assert full["generated_text"] == [*HI, choice["message"]]
     parts = [{"role": "user", "content": [{"type": "text", "text": "h"}, {"type": "text", "text": "i"}]}]
     assert ask({"messages": parts, "max_completion_tokens": 6})["choices"] == answer["choices"]
+    newer = ask({"messages": HI, "max_tokens": 6, "max_completion_tokens": 3})  # OpenAI's newer name counts
+    assert newer["usage"]["completion_tokens"] == 3
 
 
 def test_a_stop_text_ends_the_answer_before_it(ask: Ask) -> None:
