@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Final, NoReturn
 
 import click
@@ -132,6 +133,8 @@ def _let_go_of_stdout() -> None:
 def main() -> NoReturn:
     """Run the program with the arguments of this process, and end it."""
     end_on_sigterm()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that its encoding lacks is no reason to fail
     code = run(sys.argv[1:])
     if code == INTERRUPTED:
         # Threads that upload or wait would keep the process alive until they notice; a person asked it to end.

@@ -56,7 +56,7 @@ def run(*arguments: str, send: str = "", env: Mapping[str, str] | None = None, c
         timeout=_SECONDS,
         check=False,
     )
-    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode(errors="replace"))
+    return Ended(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))
 
 
 def start(*arguments: str) -> "subprocess.Popen[str]":

@@ -30,8 +30,16 @@ def test_json_is_json_in_any_locale(tmp_path: Path) -> None:
     assert run("fit", str(folder), "--json", env=latin).document["model"]["reference"] == str(folder)
     failed = run("fit", str(tmp_path / "é模"), "--json", env=latin)
     assert str(tmp_path / "é模") in failed.document["error"]["message"]
+    assert run("fit", str(folder), env=latin).code == 0
     packed = run("package", str(folder), "-o", str(tmp_path / "é模.tar.gz"), "--json", env=latin)
     assert packed.document["path"] == str(tmp_path / "é模.tar.gz")
+
+
+def test_a_plan_is_utf_8_in_any_locale(sandbox_home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "模"
+    write_model(folder)
+    printed = run("--sandbox", "plan", str(folder), env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"})
+    assert f"reference: {folder}" in printed.out
 
 
 def test_fit_is_a_table_with_the_recommended_type_marked() -> None:

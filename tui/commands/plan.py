@@ -37,7 +37,7 @@ def plan(session: Session, /, model: str, output: Path | None, **options: Any) -
     if session.json:
         click.echo(plan_to_json(made))
     elif output is None:
-        click.echo(plan_to_yaml(made), nl=False)
+        click.echo(plan_to_yaml(made).encode(), nl=False)  # YAML is UTF-8 whatever the locale is
 
 
 def _write(path: Path, text: str) -> None:
