@@ -50,7 +50,8 @@ def details_rows(details: "EndpointDetails") -> list[tuple[str, str]]:
 def _variant(variant: Any) -> str:
     if variant.serverless:
         return "serverless"
-    return f"{variant.current_count or 0} of {variant.desired_count or 0} × {variant.instance_type}"
+    instance_type = variant.instance_type or "an unknown type"
+    return f"{variant.current_count or 0} of {variant.desired_count or 0} × {instance_type}"
 
 
 def _metrics(details: "EndpointDetails") -> str | None:
