@@ -16,7 +16,7 @@ from core.cancellation import CancelToken
 from core.endpoints.answers import error_text
 from core.endpoints.desk import absent
 from core.endpoints.pump import pumped
-from core.errors import InvocationError, NotFoundError, SagewizardError
+from core.errors import InvocationError, NotFoundError, SagewizardError, UsageError
 from core.external_text import clean_line
 
 JSON: Final = "application/json"
@@ -48,6 +48,7 @@ def invoke(
     """Send `body` to the endpoint and return its whole answer.
 
     Raises:
+        UsageError: a content type, variant or attribute that no HTTP header can carry.
         InvocationError: the container answered with an error, did not answer in time, or the endpoint is not ready.
         NotFoundError: there is no such endpoint.
         CancelledByUser: stopping was asked for; the container may still work on the request.
@@ -119,9 +120,17 @@ def _request(
     target_variant: str | None,
     custom_attributes: str | None,
 ) -> dict[str, Any]:
-    optional = {"Accept": accept, "TargetVariant": target_variant, "CustomAttributes": custom_attributes}
+    optional = {
+        "ContentType": content_type,
+        "Accept": accept,
+        "TargetVariant": target_variant,
+        "CustomAttributes": custom_attributes,
+    }
     given = {key: value for key, value in optional.items() if value is not None}
-    return {"EndpointName": name, "Body": body, "ContentType": content_type, **given}
+    for key, value in given.items():
+        if not (value.isascii() and value.isprintable()):  # each travels as an HTTP header
+            raise UsageError(f"{value!a} cannot be sent as {key}.", fix="Use printable ASCII characters only.")
+    return {"EndpointName": name, "Body": body, **given}
 
 
 def _explained(error: Exception, account: Account, name: str) -> Exception:

@@ -210,6 +210,14 @@ def test_bytes_go_there_and_back_as_they_are(runtime: RuntimeStandIn, account: A
     assert headers["x-amzn-sagemaker-custom-attributes"] == "route=/v1"
 
 
+@pytest.mark.parametrize("value", ["text/plain\nX-Other: 1", "tëxt/plain", "\x1b[2J"])
+def test_what_no_header_can_carry_is_not_sent(account: Account, value: str) -> None:
+    with pytest.raises(UsageError, match="ContentType"):
+        invoke(account, "chat", b"{}", content_type=value)
+    with pytest.raises(UsageError, match="CustomAttributes"):
+        list(invoke_stream(account, "chat", b"{}", custom_attributes=value))
+
+
 @pytest.mark.parametrize(
     ("reply", "message", "status"),
     [
