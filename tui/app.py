@@ -35,8 +35,9 @@ NEEDS_TERMINAL: Final = (
 )
 _TERMINATED: Final = 128 + signal.SIGTERM
 _AGAIN_SECONDS: Final = 3.0
+_NOTICE_SECONDS: Final = 30.0
 _SETTLED_SECONDS: Final = 0.05
-_OF_TEXTUAL: Final = ("Theme", "Screenshot", "Quit")
+_OF_TEXTUAL: Final = ("Theme", "Screenshot")
 
 
 class SagewizardApp(App[int]):
@@ -48,7 +49,9 @@ class SagewizardApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the program", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "Stop", id="app.interrupt", tooltip="Twice: quit", show=False, system=True),
-        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="What the keys do here", key_display="?"),
+        # F1 works everywhere; `?` is a letter in a field.
+        Binding("f1", "help", "Help", id="app.help", tooltip="What the keys do here", key_display="f1"),
+        Binding("question_mark", "help", show=False, system=True, id="app.help-too"),
     ]
 
     def __init__(self, context: AppContext, *, reference: str | None = None) -> None:
@@ -102,6 +105,8 @@ class SagewizardApp(App[int]):
     def _opened(self, account: "Account") -> None:
         self.workspace.account = account
         self.workspace.account_changed.publish(None)
+        if account.notice:
+            self.notify(account.notice, severity="warning", timeout=_NOTICE_SECONDS, markup=False)
         self.calls.start("identity", lambda _: account.identity(), self._identified, self._not_opened)
 
     def _identified(self, identity: "Identity") -> None:
@@ -175,9 +180,11 @@ class SagewizardApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer in the palette what the keys of the present screen do, then what Textual offers."""
+        offered: set[str] = set()
         for active in screen.active_bindings.values():
             binding = active.binding
-            if active.enabled and binding.id and binding.description and not binding.system:
+            if active.enabled and binding.id and binding.description not in {"", *offered} and not binding.system:
+                offered.add(binding.description)
                 run = partial(self.run_action, binding.action, default_namespace=active.node)
                 yield SystemCommand(binding.description, binding.tooltip, run)
         yield from (command for command in super().get_system_commands(screen) if command.title in _OF_TEXTUAL)

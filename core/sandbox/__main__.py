@@ -26,7 +26,7 @@ def main() -> None:
     from core.sandbox.server import serve
 
     try:
-        serve(port, on_ready=lambda: _say(starter, {"ready": True}))
+        serve(port, on_ready=lambda notice: _say(starter, {"ready": True, "notice": notice}))
     except SagewizardError as error:
         _say(starter, {"error": error.message, "fix": error.fix})
         sys.exit(1)

@@ -4,7 +4,7 @@ Formats: the AWS JSON 1.1, REST-JSON, Query, EC2 Query, REST-XML and RPC v2 CBOR
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -30,6 +30,20 @@ class Answer:
         headers = {"Content-Length": str(len(self.body)), "x-amzn-RequestId": str(uuid4()), **self.headers}
         start_response(f"{self.status} {HTTPStatus(self.status).phrase}", list(headers.items()))
         return [self.body]
+
+
+def answer_after(
+    app: Callable[[dict[str, Any], Any], Iterable[bytes]],
+    environ: dict[str, Any],
+    start_response: Any,
+    do: Callable[[str], None],
+) -> Iterable[bytes]:
+    """Let a WSGI application answer, and call `do` with the status before any of the answer goes out."""
+    said: list[tuple[str, Any]] = []
+    body = app(environ, lambda status, headers, _error=None: said.append((status, headers)))
+    do(said[-1][0])
+    start_response(*said[-1])
+    return body
 
 
 def json_answer(payload: Mapping[str, Any], *, status: int = 200, content_type: str = "application/json") -> Answer:

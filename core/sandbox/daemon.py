@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -39,8 +40,8 @@ def ensure_running() -> RunningSandbox:
 def start(*, port: int | None = None) -> RunningSandbox:
     """Start the sandbox, or find the one that runs already. Returns when it answers.
 
-    Without `port` it takes the one it had last time if that is free, else any. Whatever the account held before the
-    last stop is gone.
+    Without `port` it takes the one it had last time if that is free, else any. The account holds what it held at the
+    last stop; its endpoints come back from `Creating`. `notice` says so when it cannot.
 
     Raises:
         UsageError: `port` is no port, or a sandbox runs already on another one.
@@ -72,7 +73,7 @@ def status() -> RunningSandbox | None:
 
 
 def stop() -> bool:
-    """Stop the sandbox, its endpoints and their containers; what the account held is forgotten.
+    """Stop the sandbox and the containers of its endpoints; what the account holds is kept for the next start.
 
     Returns whether one was running.
 
@@ -84,13 +85,14 @@ def stop() -> bool:
 
 
 def reset() -> RunningSandbox:
-    """Give the account back empty, at the same address: stop what runs and start again.
+    """Give the account back empty, at the same address: stop what runs, forget all of it and start again.
 
     Raises:
         SagewizardError: as for `start`.
     """
     with state_files.exclusive():
         _clear_away()
+        state_files.forget_account()
         return _launch(None)
 
 
@@ -126,7 +128,7 @@ def _clear_away() -> bool:
     if running and alive:
         processes.end(running.pid, running.process, grace_seconds=_STOP_SECONDS)
     state_files.remove_running()
-    state_files.forget_account()
+    state_files.clear_work()
     return alive
 
 
@@ -151,7 +153,7 @@ def _launch(port: int | None) -> RunningSandbox:
     process.wait()  # it leaves a grandchild behind, which nobody here has to wait for
     running = state_files.read_running()
     if said.get("ready") and running:
-        return running
+        return replace(running, notice=str(said.get("notice", "")))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     raise SagewizardError(

@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.sandbox.hosting.iam import Document, RolePolicies
-from core.sandbox.moto_services import ACCOUNT_ID
+from core.sandbox.moto_services import ACCOUNT_ID, MotoServices
 
 
 class MotoAccount:
     """Implements `core.sandbox.hosting.checks.AccountView` over moto 5's backends."""
 
     account_id = ACCOUNT_ID
+
+    def __init__(self, services: MotoServices) -> None:
+        self._services = services
 
     def role(self, arn: str) -> RolePolicies | None:
         """Return the role with that ARN; `None` when there is none."""
@@ -58,9 +61,7 @@ class MotoAccount:
         return None
 
     def _backend(self, service: str, partition: str) -> Any:
-        from moto.backends import get_backend
-
-        return get_backend(service)[ACCOUNT_ID][partition]
+        return self._services.backend(service, partition)
 
 
 def _default_version(policy: Any) -> str:

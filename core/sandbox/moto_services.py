@@ -1,5 +1,6 @@
-"""The services that moto plays: S3, IAM, STS, CloudWatch, Logs, Scheduler. The only module that knows moto's insides.
+"""The services that moto plays: S3, IAM, STS, CloudWatch, Logs, Scheduler.
 
+This module, `moto_account` and `keeping` are the only ones that know moto's insides.
 moto (5.x) is embedded: each service is a WSGI application of its own, so that no path or host name can lead to another
 service or to moto's own control pages. Its managed policies are loaded; browser pages get no access to it.
 """
@@ -8,7 +9,14 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
+
+from core.sandbox.answers import answer_after
+from core.sandbox.keeping.buckets import S3
+from core.sandbox.keeping.identities import Identities
+from core.sandbox.keeping.objects import Objects
+from core.sandbox.keeping.records import Records
 
 ACCOUNT_ID: Final = "123456789012"
 """The account number of the sandbox: the one that AWS's documentation uses."""
@@ -28,21 +36,38 @@ SERVICES: Final[Mapping[str, str]] = {
 
 
 class MotoServices:
-    """moto's applications, each made when first asked for, for an account whose one user has the given access key."""
+    """moto's applications, each made when first asked for, for an account whose first user has the given access key.
 
-    def __init__(self, *, access_key_id: str, secret_access_key: str) -> None:
+    What `records` and the files in `objects` hold of IAM and S3 is put back when the service is made, and what changes
+    is kept there.
+    """
+
+    def __init__(self, *, access_key_id: str, secret_access_key: str, records: Records, objects: Path) -> None:
         # Read by moto when it is imported.
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
         os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
         self._apps: dict[str, Any] = {}
         self._keys = access_key_id, secret_access_key
+        self._records = records
+        self._objects = objects
+        self._identities = Identities(records, ACCOUNT_ID)
         self._lock = threading.Lock()
 
     def handle(self, service: str, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Let moto answer a request to `service`, one of `SERVICES`."""
-        answer: Iterable[bytes] = self._app(SERVICES[service])(environ, start_response)
+        app = self._app(SERVICES[service])
+        if service == "iam":
+            return answer_after(app, environ, start_response, lambda _: self._identities.keep())
+        answer: Iterable[bytes] = app(environ, start_response)
         return answer
+
+    def backend(self, service: str, partition: str) -> Any:
+        """Return what moto holds of a service (its own name of it) in a partition."""
+        self._app(service)
+        from moto.backends import get_backend
+
+        return get_backend(service)[ACCOUNT_ID][partition]
 
     def warm_ups(self) -> list[Callable[[], Any]]:
         """Return what spares the first request to each service its longest part: one import each."""
@@ -68,8 +93,17 @@ class MotoServices:
 
                 if name in {"iam", "sts"} and not self._apps.keys() & {"iam", "sts"}:
                     self._make_user()
-                self._apps[name] = create_backend_app(name)
+                    self._identities.restore()
+                self._apps[name] = self._kept_s3() if name == "s3" else create_backend_app(name)
             return self._apps[name]
+
+    def _kept_s3(self) -> S3:
+        from moto.moto_server.werkzeug_app import create_backend_app
+
+        objects = Objects(self._records, self._objects)
+        s3 = S3(create_backend_app("s3"), self._records, objects)
+        s3.restore()
+        return s3
 
     def _make_user(self) -> None:
         """Give the account its user, so that GetCallerIdentity has somebody to name."""

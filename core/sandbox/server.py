@@ -20,13 +20,15 @@ from typing import Any, Final
 from core.errors import SagewizardError
 from core.sandbox import pricing, processes, state_files
 from core.sandbox.administration import OWN_PATHS
-from core.sandbox.answers import Answer, json_answer, json_error
-from core.sandbox.front import Front
+from core.sandbox.answers import Answer, answer_after, json_answer, json_error
+from core.sandbox.front import Front, Service
 from core.sandbox.hosting.operations import operations
 from core.sandbox.hosting.records import HostingState
 from core.sandbox.hosting.runtime import Runtime
 from core.sandbox.hosting.supervisor import Supervisor
 from core.sandbox.json_service import JsonService
+from core.sandbox.keeping.hosting import Hosting
+from core.sandbox.keeping.records import Records, UnusableError
 from core.sandbox.moto_account import MotoAccount
 from core.sandbox.moto_services import SERVICES, MotoServices
 from core.sandbox.quotas import ServiceQuotas
@@ -36,10 +38,11 @@ _HOST: Final = "127.0.0.1"
 _log = logging.getLogger(__name__)
 
 
-def serve(port: int | None, *, on_ready: Callable[[], None]) -> None:
+def serve(port: int | None, *, on_ready: Callable[[str], None]) -> None:
     """Serve the sandbox until a signal ends it.
 
-    Without `port` the last one is taken when it is free, else any. `on_ready` is called once requests are answered.
+    Without `port` the last one is taken when it is free, else any. `on_ready` is called once requests are answered,
+    with a sentence for the person when what had been kept of the account could not be used; else with an empty one.
 
     Raises:
         SagewizardError: `port` is taken.
@@ -55,6 +58,7 @@ def serve(port: int | None, *, on_ready: Callable[[], None]) -> None:
     keys = state_files.keys()
     listener = _listen(port, keys.port)
     address = listener.getsockname()
+    records, notice = _open_account()
     running = RunningSandbox(
         url=f"http://{_HOST}:{address[1]}",
         pid=os.getpid(),
@@ -65,48 +69,68 @@ def serve(port: int | None, *, on_ready: Callable[[], None]) -> None:
         instance=secrets.token_hex(8),
         process=processes.identity(os.getpid()) or "",
     )
-    services = Services(running)
+    services = Services(running, records)
     server = _make_server(listener, services.front)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="front", daemon=True)
     thread.start()
     state_files.write_keys(replace(keys, port=address[1]))
     state_files.write_running(running)
-    on_ready()
+    on_ready(notice)
+    services.resume()
     services.warm_up(ending)
     ending.wait()
     services.close()
     server.shutdown()
     server.server_close()
+    records.close()
     if (written := state_files.read_running()) and written.instance == running.instance:
         state_files.remove_running()
 
 
 class Services:
-    """Everything that answers in one sandbox."""
+    """Everything that answers in one sandbox, with what `records` holds of its account."""
 
-    def __init__(self, running: RunningSandbox) -> None:
+    def __init__(self, running: RunningSandbox, records: Records) -> None:
         self._running = running
-        self._moto = MotoServices(access_key_id=running.access_key_id, secret_access_key=running.secret_access_key)
+        self._moto = MotoServices(
+            access_key_id=running.access_key_id,
+            secret_access_key=running.secret_access_key,
+            records=records,
+            objects=state_files.objects_folder(),
+        )
         self._state = state = HostingState()
+        self._kept = Hosting(records, state)
+        self._to_launch = self._kept.restore()
         self._supervisor = Supervisor(
             state,
             endpoint_url=running.url,
             access_key_id=running.access_key_id,
             secret_access_key=running.secret_access_key,
             work_folder=state_files.work_folder(),
+            changed=self._kept.keep,
         )
-        self._sagemaker = JsonService("SageMaker", "sagemaker", operations(state, MotoAccount(), self._supervisor))
+        self._sagemaker = JsonService(
+            "SageMaker", "sagemaker", operations(state, MotoAccount(self._moto), self._supervisor)
+        )
         self._runtime = Runtime(state, self._supervisor)
         self.front = Front(
             {
                 **{name: self._by_moto(name) for name in SERVICES},
                 "sagemaker": self._hosting,
-                "servicequotas": JsonService("Service Quotas", "service-quotas", ServiceQuotas(state).operations()),
+                "servicequotas": self._keeping(
+                    JsonService("Service Quotas", "service-quotas", ServiceQuotas(state).operations())
+                ),
                 "pricing": JsonService("Pricing", "pricing", pricing.operations()),
             },
             knows_key=lambda key: key == running.access_key_id or self._moto.knows_key(key),
             own=self._own,
         )
+
+    def resume(self) -> None:
+        """Begin to bring up the endpoints that were there at the last stop."""
+        with self._state.lock:
+            for endpoint in self._to_launch:
+                self._supervisor.launch(endpoint)
 
     def warm_up(self, ending: threading.Event) -> None:
         """Make ready what the first requests will need, unless it is to end already."""
@@ -123,7 +147,23 @@ class Services:
         """SageMaker and its runtime are signed for by one name; the runtime's paths tell it apart."""
         if environ["PATH_INFO"].startswith("/endpoints/"):
             return self._runtime.handle(environ, start_response, region)
-        return self._sagemaker(environ, start_response, region)
+        return self._keeping(self._sagemaker)(environ, start_response, region)
+
+    def _keeping(self, service: JsonService) -> Service:
+        """Return a service whose answers go out when what they changed of hosting is kept."""
+
+        def answer(environ: dict[str, Any], start_response: Any, region: str) -> Iterable[bytes]:
+            asked = str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
+            if asked.startswith(("Describe", "List", "Get")):
+                return service(environ, start_response, region)
+            return answer_after(
+                lambda environ, held: service(environ, held, region),
+                environ,
+                start_response,
+                lambda _: self._kept.keep(),
+            )
+
+        return answer
 
     def _by_moto(self, name: str) -> Any:
         return lambda environ, start_response, _region: self._moto.handle(name, environ, start_response)
@@ -142,7 +182,19 @@ class Services:
     def _set_quota(self, wanted: Mapping[str, Any]) -> Answer:
         with self._state.lock:
             self._state.region(str(wanted["region"])).quotas[str(wanted["instance_type"])] = int(wanted["count"])
+            self._kept.keep()
         return json_answer({})
+
+
+def _open_account() -> tuple[Records, str]:
+    """Return what was kept, and, when that could not be used and the account is empty, a sentence that says so."""
+    try:
+        return Records(state_files.records_file()), ""
+    except UnusableError as error:
+        aside = state_files.set_account_aside()
+        notice = f"What the sandbox kept of its account {error}; it is set aside in {aside}, and the account is empty."
+        _log.error(notice)
+        return Records(state_files.records_file()), notice
 
 
 def _listen(port: int | None, last: int) -> socket.socket:

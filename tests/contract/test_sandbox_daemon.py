@@ -50,7 +50,7 @@ def test_starters_that_race_get_the_same_sandbox(own: Path) -> None:
     assert len({running.pid for running in found}) == 1
 
 
-def test_address_and_keys_stay_over_a_restart_but_the_account_does_not(own: Path) -> None:
+def test_address_and_keys_stay_over_a_reset_but_the_account_does_not(own: Path) -> None:
     first = daemon.start()
     (first.ledgers / "one.jsonl").write_text("{}")
     again = daemon.reset()

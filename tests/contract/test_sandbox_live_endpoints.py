@@ -153,7 +153,7 @@ def test_when_the_sandbox_is_killed_no_container_is_left(isolated_home: Path) ->
         daemon.stop()
 
 
-def test_stopping_ends_containers_and_forgets_their_files(isolated_home: Path) -> None:
+def test_stopping_ends_containers_and_removes_their_files(isolated_home: Path) -> None:
     running = daemon.start()
     aws = Aws(running)
     name = aws.name("endpoint")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def sandbox() -> None:
     """Start, stop and look at the sandbox: an AWS account on this machine that costs nothing.
 
-    It runs in the background, starts by itself when --sandbox needs it, and listens on this machine only.
+    It runs in the background, starts by itself when --sandbox needs it, and listens on this machine only. It keeps
+    what its account holds until you reset it.
     """
 
 
@@ -26,16 +27,19 @@ def sandbox() -> None:
 @click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Listen on this port. [any free one]")
 @pass_session
 def start(session: Session, port: int | None) -> None:
-    """Start the sandbox, or find the one that runs."""
+    """Start the sandbox with what its account held at the last stop, or find the one that runs."""
     from core.sandbox import daemon
 
-    _show(session, daemon.start(port=port))
+    running = daemon.start(port=port)
+    if running.notice:
+        message(running.notice)
+    _show(session, running)
 
 
 @sandbox.command()
 @pass_session
 def stop(session: Session) -> None:
-    """Stop the sandbox and its endpoints; what the account held is forgotten."""
+    """Stop the sandbox and its containers; what the account holds is kept for the next start."""
     from core.sandbox import daemon
 
     stopped = daemon.stop()
@@ -57,7 +61,7 @@ def status(session: Session) -> None:
 @sandbox.command()
 @pass_session
 def reset(session: Session) -> None:
-    """Give the account back empty, at the same address."""
+    """Give the account back empty, at the same address: all that it held is forgotten."""
     from core.sandbox import daemon
 
     _show(session, daemon.reset())

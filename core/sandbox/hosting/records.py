@@ -99,3 +99,7 @@ class HostingState:
     def region(self, name: str) -> RegionState:
         """Return the records of a region; call it with the lock held."""
         return self._regions.setdefault(name, RegionState())
+
+    def regions(self) -> Mapping[str, RegionState]:
+        """Return the records of all regions by name; call it with the lock held."""
+        return self._regions

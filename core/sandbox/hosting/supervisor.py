@@ -64,7 +64,8 @@ class Supervisor:
 
     One child process per variant stands for all its instances: an instance count is a number here, and a variant has
     all its instances once its container answers. The sandbox's own API serves S3 and Logs at `endpoint_url`, and must
-    answer for as long as this runs, `close` included. `work_folder/endpoints` is emptied at the start.
+    answer for as long as this runs, `close` included. `work_folder/endpoints` is emptied at the start. `changed` is
+    called when an endpoint has settled or gone.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Supervisor:
         access_key_id: str,
         secret_access_key: str,
         work_folder: Path,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._state = state
+        self._changed = changed
         self._endpoint_url = endpoint_url
         self._credentials = StaticCredentials(access_key_id, secret_access_key)
         self._folder = work_folder / "endpoints"
@@ -220,6 +223,7 @@ class Supervisor:
                 live.record.status = "InService" if live.variants else "Failed"
                 live.record.failure_reason = failure
                 live.record.modified = now()
+                self._changed()
 
     def _rescale(self, live: _LiveEndpoint, changes: Mapping[str, tuple[float | None, int | None]]) -> None:
         with self._state.lock:
@@ -245,6 +249,7 @@ class Supervisor:
             self._live.pop((record.region, record.name), None)
         with self._state.lock:
             self._state.region(record.region).endpoints.pop(record.name, None)
+            self._changed()
 
     def _start(self, live: _LiveEndpoint, record: VariantRecord) -> _LiveVariant:
         """Bring one variant up.
