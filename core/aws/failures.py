@@ -16,6 +16,7 @@ _BAD_KEYS = {
     "AuthFailure",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden"}
+_BUSY = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
 _ABSENT = {"NoSuchEntity", "NoSuchBucket", "NoSuchKey", "ResourceNotFoundException", "404", "NotFound"}
 
 
@@ -32,6 +33,13 @@ def error_message(error: BaseException) -> str:
     return clean_line(str(text or error))
 
 
+def error_status(error: BaseException) -> int | None:
+    """Return the HTTP status of a botocore `ClientError`, `None` for anything else."""
+    response: Any = getattr(error, "response", None)
+    found = response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(response, dict) else None
+    return found if isinstance(found, int) else None
+
+
 def is_final_no(error: BaseException) -> bool:
     """Return whether AWS answered no to a request that was sent once, so that nothing came of it.
 
@@ -39,10 +47,8 @@ def is_final_no(error: BaseException) -> bool:
     attempt before, and a server's own trouble (5xx) leaves open how far it came.
     """
     response: Any = getattr(error, "response", None)
-    if not isinstance(response, dict):
-        return False
-    about = response.get("ResponseMetadata", {})
-    return 400 <= int(about.get("HTTPStatusCode") or 0) < 500 and not about.get("RetryAttempts")
+    status = error_status(error)
+    return status is not None and 400 <= status < 500 and not response["ResponseMetadata"].get("RetryAttempts")
 
 
 def translate(error: BaseException, doing: str) -> SagewizardError:
@@ -106,6 +112,10 @@ def _translate_answer(error: BaseException, doing: str) -> SagewizardError:
         )
     if code in _ABSENT:
         return NotFoundError(f"Could not {doing}: {said}")
+    if code in _BUSY or (error_status(error) or 0) >= 500:
+        return SagewizardError(
+            f"Could not {doing}: {said}", fix="AWS is busy or has trouble: try again in some minutes."
+        )
     return SagewizardError(f"Could not {doing}: {said}")
 
 

@@ -179,13 +179,18 @@ def list_deployments(folder: Path) -> tuple[Deployment, ...]:
     return tuple(sorted(found, key=lambda deployment: (deployment.created, deployment.id), reverse=True))
 
 
-def find_deployment(folder: Path, endpoint: str, *, region: str, account_id: str) -> Deployment | None:
+def find_deployment(
+    folder: Path, endpoint: str, *, region: str, account_id: str, made_by: str | None = None
+) -> Deployment | None:
     """Return the newest deployment of the endpoint there of which something may exist; `None` without one.
 
-    One folder holds the ledgers of all accounts, which may use the same names.
+    One folder holds the ledgers of all accounts, which may use the same names. With `made_by`, only the deployment of
+    that id counts.
     """
     for deployment in list_deployments(folder):
         whereabouts = (deployment.endpoint, deployment.region, deployment.account_id)
+        if made_by not in {None, deployment.id}:
+            continue
         if whereabouts == (endpoint, region, account_id) and deployment.existing:
             return deployment
     return None

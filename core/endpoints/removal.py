@@ -4,6 +4,8 @@ The endpoint that a person names is deleted whoever made it; everything else onl
 endpoint. Its log group stays: it costs next to nothing, and tells why something failed.
 """
 
+from functools import partial
+
 from core.account import Account
 from core.aws import buckets, hosting, objects, roles
 from core.aws.endpoint_deletion import delete_endpoint_and_wait
@@ -76,16 +78,17 @@ def delete_endpoint(
 
 def _find(account: Account, name: str) -> tuple[Parts | None, Deployment | None]:
     """Return the endpoint, if there is one, and its deployment, if this machine's ledgers have the one that made it."""
-    deployment = find_deployment(account.ledgers, name, region=account.region, account_id=account.identity().account_id)
+    account_id = account.identity().account_id
+    find = partial(find_deployment, account.ledgers, name, region=account.region, account_id=account_id)
     try:
         parts = look_up(account.clients, name)
     except NotFoundError as error:
-        if deployment is None:
+        if (deployment := find()) is None:
             raise absent(account, name) from error
         return None, deployment
-    if deployment is not None and parts.tags.get(DEPLOYMENT) != deployment.id:
-        deployment = None  # the name was used again since, by somebody else
-    return parts, deployment
+    # The name may have been used again since, also by another machine.
+    made_by = parts.tags.get(DEPLOYMENT)
+    return parts, find(made_by=made_by) if made_by else None
 
 
 def _delete(account: Account, resource: Resource, report: StageReport, cancel: CancelToken) -> None:

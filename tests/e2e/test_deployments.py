@@ -333,6 +333,19 @@ def test_a_deployment_is_not_taken_for_gone_in_another_account(stand: Stand) -> 
     assert [resource.state for resource in there.resources] == ["created"]
 
 
+def test_an_endpoint_goes_by_the_ledger_that_made_it_not_by_the_newest_of_its_name(stand: Stand) -> None:
+    plan = stand.plan("again")
+    identifier = stand.deploy(plan)
+    with Ledger.start(stand.account.ledgers, plan, stand.account.identity().account_id) as newer:
+        newer.record("object", "s3://none-such-bucket-at-all/again/model.tar.gz", "creating")
+    assert delete_endpoint(stand.account, "again", emit=stand.events.append) == ()
+    found = {each.id: each for each in list_deployments(stand.account.ledgers)}
+    assert found[identifier].status == "deleted"
+    assert found[newer.deployment.id].existing
+    stand.remove(newer.deployment.id)
+    assert stand.left_of("again") == []
+
+
 def test_a_file_that_changed_since_the_plan_is_refused(stand: Stand) -> None:
     plan = stand.plan("changed")
     with (stand.folder / "model" / "tokenizer.json").open("a") as file:

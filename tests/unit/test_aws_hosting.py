@@ -254,6 +254,14 @@ def test_no_quota_is_refused_with_what_aws_says(stub: Stubber, clients: OneClien
     assert "quota" in caught.value.fix
 
 
+@pytest.mark.parametrize(("code", "status"), [("ThrottlingException", 400), ("InternalFailure", 500)])
+def test_trouble_of_aws_is_to_be_waited_out(stub: Stubber, clients: OneClient, code: str, status: int) -> None:
+    stub.add_client_error("create_endpoint", code, "Rate exceeded", http_status_code=status)
+    with pytest.raises(SagewizardError, match="Rate exceeded") as caught:
+        hosting.create_endpoint(clients, "e", config_name="c", tags={})
+    assert "try again" in caught.value.fix
+
+
 def test_deleting_what_is_gone_is_fine(stub: Stubber, clients: OneClient) -> None:
     for operation, kind in (
         ("delete_model", "model"),
