@@ -117,7 +117,9 @@ class WizardScreen(Screen[None]):
             self.notify(self._what_is_missing(), severity="warning", markup=False)
             return
         self.query_one(ContentSwitcher).current = f"step-{step}"
+        self._forget_problem("roles" if step == "role" else "table")
         self._set(self.draft.visited(step))
+        self._ask_what_can_be_asked()  # what failed is tried again
         if step == "review":  # made anew: a name may have been taken meanwhile
             self._plan()
         self._step.take_focus()
@@ -148,11 +150,14 @@ class WizardScreen(Screen[None]):
 
             notes.update(Content.assemble(("! ", "$accent"), " ".join(self.draft.notes)))
 
-    def _mark(self, question: Question, *, asking: bool, problem: SagewizardError | None = None) -> None:
-        now = self._state.asking | {question} if asking else self._state.asking - {question}
+    def _forget_problem(self, question: Question) -> None:
         problems = {key: value for key, value in self._state.problems.items() if key != question}
-        if problem:
-            problems[question] = problem
+        self._state = replace(self._state, problems=problems)
+
+    def _mark(self, question: Question, *, asking: bool, problem: SagewizardError | None = None) -> None:
+        self._forget_problem(question)
+        now = self._state.asking | {question} if asking else self._state.asking - {question}
+        problems = {**self._state.problems, **({question: problem} if problem else {})}
         self._state = replace(self._state, asking=now, problems=problems)
 
     # -- what core is asked ------------------------------------------------------------------------------------------
