@@ -179,19 +179,13 @@ def list_keys(clients: Clients, bucket: str, prefix: str, account_id: str) -> tu
 
 
 def delete_object(clients: Clients, bucket: str, key: str, account_id: str) -> None:
-    """Delete one object; it is fine when it is not there.
+    """Delete one object with all its versions; it is fine when it is not there.
 
     Raises:
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
-    from botocore.exceptions import ClientError
-
-    with explained(f"delete s3://{bucket}/{key}"):
-        try:
-            clients.get("s3").delete_object(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
-        except ClientError as error:
-            if error_code(error) not in _ABSENT:
-                raise
+    stored = [item for item in _stored(clients, bucket, key, account_id) if item["Key"] == key]
+    _delete(clients, bucket, key, account_id, stored, CancelToken())
 
 
 def delete_prefix(
@@ -200,7 +194,7 @@ def delete_prefix(
     """Delete every object whose key begins with `prefix`, and end the uploads to such keys that were abandoned.
 
     Returns:
-        How many objects were deleted.
+        How many objects were deleted; in a bucket that keeps versions, how many of those.
 
     Raises:
         ValueError: the prefix is empty: that would be the whole bucket.
@@ -209,21 +203,46 @@ def delete_prefix(
     """
     if not prefix.strip("/"):
         raise ValueError("an empty prefix is the whole bucket")
-    keys = list_keys(clients, bucket, prefix, account_id)
-    s3 = clients.get("s3")
-    for start in range(0, len(keys), _DELETED_AT_ONCE):
-        if cancel is not None:
-            cancel.check()
-        batch = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
-        with explained(f"delete s3://{bucket}/{prefix}"):
-            answer = s3.delete_objects(
+    stored = _stored(clients, bucket, prefix, account_id)
+    _delete(clients, bucket, prefix, account_id, stored, cancel or CancelToken())
+    _abort_uploads(clients, bucket, prefix, account_id)
+    return len(stored)
+
+
+def _stored(clients: Clients, bucket: str, prefix: str, account_id: str) -> list[dict[str, str]]:
+    """Return what is under `prefix`, as DeleteObjects wants it named; nothing when there is no such bucket.
+
+    In a bucket that keeps versions, deleting a key alone hides it and its bytes go on costing money: every version is
+    named. Who may not list versions deletes the keys alone.
+    """
+    pages = clients.get("s3").get_paginator("list_object_versions")
+    found: list[dict[str, str]] = []
+    try:
+        with explained(f"list s3://{bucket}/{prefix}"):
+            for page in pages.paginate(Bucket=bucket, Prefix=prefix, ExpectedBucketOwner=account_id):
+                for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                    version = {} if item["VersionId"] == "null" else {"VersionId": item["VersionId"]}
+                    found.append({"Key": item["Key"], **version})
+    except NotFoundError:
+        return []
+    except AccessError:
+        return [{"Key": key} for key in list_keys(clients, bucket, prefix, account_id)]
+    return found
+
+
+def _delete(
+    clients: Clients, bucket: str, what: str, account_id: str, stored: list[dict[str, str]], cancel: CancelToken
+) -> None:
+    for start in range(0, len(stored), _DELETED_AT_ONCE):
+        cancel.check()
+        batch = stored[start : start + _DELETED_AT_ONCE]
+        with explained(f"delete s3://{bucket}/{what}"):
+            answer = clients.get("s3").delete_objects(
                 Bucket=bucket, Delete={"Objects": batch, "Quiet": True}, ExpectedBucketOwner=account_id
             )
         if failed := answer.get("Errors"):
             said = clean_line(f"{failed[0].get('Key')}: {failed[0].get('Message') or failed[0].get('Code')}")
-            raise SagewizardError(f"{len(failed)} objects under s3://{bucket}/{prefix} were not deleted ({said}).")
-    _abort_uploads(clients, bucket, prefix, account_id)
-    return len(keys)
+            raise SagewizardError(f"{len(failed)} objects under s3://{bucket}/{what} were not deleted ({said}).")
 
 
 def _abort_uploads(clients: Clients, bucket: str, prefix: str, account_id: str) -> None:

@@ -222,6 +222,32 @@ def test_a_prefix_is_deleted_with_the_uploads_to_it_and_nothing_else(
             objects.delete_prefix(account.clients, bucket, prefix, account_id)
 
 
+def test_where_versions_are_kept_they_go_too(account: Account, account_id: str, bucket: str) -> None:
+    s3 = account.clients.get("s3")
+    s3.put_object(Bucket=bucket, Key="a/before", Body=b"x")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a/1", "a/1", "a/10", "b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="a/10")
+    objects.delete_object(account.clients, bucket, "a/1", account_id)
+    left = [item["Key"] for item in s3.list_object_versions(Bucket=bucket)["Versions"]]
+    assert sorted(left) == ["a/10", "a/before", "b"]
+    objects.delete_prefix(account.clients, bucket, "a/1", account_id)
+    found = s3.list_object_versions(Bucket=bucket)
+    assert (sorted(item["Key"] for item in found["Versions"]), found.get("DeleteMarkers", [])) == (
+        ["a/before", "b"],
+        [],
+    )
+
+
+def test_who_may_not_list_versions_deletes_what_is_seen(account: Account, account_id: str, bucket: str) -> None:
+    s3 = account.clients.get("s3")
+    s3.put_object(Bucket=bucket, Key="a/1", Body=b"x")
+    with denied(s3, lambda request: "versions" in request.url):
+        assert objects.delete_prefix(account.clients, bucket, "a/", account_id) == 1
+    assert objects.list_keys(account.clients, bucket, "", account_id) == ()
+
+
 def test_what_is_absent_is_not_found_and_can_be_deleted(account: Account, account_id: str, bucket: str) -> None:
     assert objects.find_object(account.clients, bucket, "absent", account_id) is None
     objects.delete_object(account.clients, bucket, "absent", account_id)
