@@ -12,8 +12,6 @@ from core.aws.failures import explained
 from core.errors import UsageError
 from core.folders import data_folder, own_folder
 
-SANDBOX_REGION = "us-east-1"
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -71,11 +69,12 @@ def open_account(*, sandbox: bool, profile: str | None = None, region: str | Non
         SagewizardError: the sandbox could not be started (its extra is not installed, …).
     """
     if sandbox:
+        from core.sandbox import DEFAULT_REGION
         from core.sandbox.daemon import ensure_running
 
         running = ensure_running()
         clients = Clients(
-            region=region or SANDBOX_REGION,
+            region=region or DEFAULT_REGION,
             endpoint_url=running.url,
             credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
         )
@@ -83,7 +82,9 @@ def open_account(*, sandbox: bool, profile: str | None = None, region: str | Non
     region = region or _profile_region(profile)
     if region is None:
         raise UsageError(
-            "No AWS region is set.", fix="Give one with --region, AWS_REGION or `aws configure set region us-east-1`."
+            "No AWS region is set.",
+            fix="Give one with --region, AWS_REGION or `aws configure set region us-east-1`; without an AWS account, "
+            "try `sagewizard --sandbox`.",
         )
     return Account(
         Clients(region=region, profile=profile),

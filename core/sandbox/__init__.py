@@ -4,3 +4,6 @@ S3, IAM, STS, CloudWatch, Logs and Scheduler are moto's; SageMaker hosting, quot
 an endpoint really runs its artifact. AWS clients reach it by endpoint URL only. It keeps what the account holds until
 it is reset. Needs the extra `sandbox`.
 """
+
+DEFAULT_REGION = "us-east-1"
+"""The region of the sandbox when nobody names another."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from core.account import SANDBOX_REGION
 from core.errors import SagewizardError, UnreachableError, UsageError
 from core.external_text import clean_line
 from core.instances.catalog import find_instance_type
+from core.sandbox import DEFAULT_REGION
 from core.sandbox.state_files import RunningSandbox
 
 OWN_PATHS: Final = "/_sagewizard/"
@@ -26,7 +26,7 @@ def is_alive(running: RunningSandbox) -> bool:
         return False
 
 
-def set_quota(running: RunningSandbox, instance_type: str, count: int, region: str = SANDBOX_REGION) -> None:
+def set_quota(running: RunningSandbox, instance_type: str, count: int, region: str = DEFAULT_REGION) -> None:
     """Let the account run `count` instances of a type for endpoints in a region, more or fewer than before.
 
     Endpoints that run already stay, also beyond the new quota.

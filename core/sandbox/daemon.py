@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from core.account import SANDBOX_REGION
 from core.errors import SagewizardError, UsageError
-from core.sandbox import administration, processes, state_files
+from core.sandbox import DEFAULT_REGION, administration, processes, state_files
 from core.sandbox.state_files import RunningSandbox
 
 __all__ = ["RunningSandbox", "ensure_running", "environment", "reset", "start", "status", "stop", "variables_to_unset"]
@@ -107,8 +106,8 @@ def environment(running: RunningSandbox) -> Mapping[str, str]:
         "AWS_ENDPOINT_URL": running.url,
         "AWS_ACCESS_KEY_ID": running.access_key_id,
         "AWS_SECRET_ACCESS_KEY": running.secret_access_key,
-        "AWS_REGION": SANDBOX_REGION,
-        "AWS_DEFAULT_REGION": SANDBOX_REGION,
+        "AWS_REGION": DEFAULT_REGION,
+        "AWS_DEFAULT_REGION": DEFAULT_REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,

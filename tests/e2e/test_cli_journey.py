@@ -1,6 +1,7 @@
 """From the command line: the sample model deployed, listed, shown, asked, its log read, and deleted."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_the_desk_lists_it() -> None:
 def test_the_desk_shows_it() -> None:
     shown = run("--sandbox", "endpoints", "show", _NAME, "--json").document
     assert (shown["name"], shown["status"], shown["ours"]) == (_NAME, "InService", True)
-    assert shown["model_data_uri"].endswith(f"/{_NAME}/model.tar.gz")
+    assert re.search(rf"/{_NAME}/[\w-]+/model\.tar\.gz$", shown["model_data_uri"])
     assert "InService" in run("--sandbox", "endpoints", "show", _NAME).out
 
 
