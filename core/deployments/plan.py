@@ -1,7 +1,8 @@
 """The plan: the complete, reviewable description of one deployment.
 
-The wizard writes it, every front end can run it. It holds decisions and their reasons, never a secret, and nothing of
-the account but the region: the same plan runs on AWS and in the sandbox.
+The wizard writes it, every front end can run it. It holds decisions and their reasons, never a secret, and of the
+account only the region and what a person chose there (a bucket, an existing role): without such a choice the same plan
+runs on AWS and in the sandbox.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,10 @@ class PlannedModel:
 
 @dataclass(frozen=True, slots=True)
 class PlannedArtifact:
-    """What is packaged where. `bucket` is `None` for the account's own default bucket of the region."""
+    """What is packaged where. `bucket` is `None` for the account's own default bucket of the region.
+
+    Below `key_prefix` each run puts its archive into a folder called by the deployment's id.
+    """
 
     template: str
     template_sha256: str

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from core.deployments.plan_file import looks_like_plan, plan_to_json, plan_to_yaml, read_plan
+from core.deployments.names import artifact_prefix_for, endpoint_name_from, role_name_for
+from core.deployments.plan_file import check_plan, looks_like_plan, plan_to_json, plan_to_yaml, read_plan
 from core.errors import NotFoundError, RefusedError, UsageError
 from core.external_text import clean_line
 from tests.unit.plans import a_plan
@@ -89,6 +92,19 @@ def test_yaml_cannot_make_objects(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         read_plan(path)
     assert not (tmp_path / "made").exists()
+
+
+@given(st.text(max_size=120), st.sampled_from(["us-east-1", "ap-southeast-3", "us-gov-west-1", "cn-northwest-1"]))
+def test_whatever_a_model_is_called_the_names_made_from_it_are_ones_a_plan_may_have(text: str, region: str) -> None:
+    name, plan = endpoint_name_from(text), a_plan()
+    check_plan(
+        replace(
+            plan,
+            endpoint=replace(plan.endpoint, name=name),
+            artifact=replace(plan.artifact, key_prefix=artifact_prefix_for(name)),
+            role=replace(plan.role, create=role_name_for(name, region)),
+        )
+    )
 
 
 def test_prices_of_all_instances_add_up() -> None:
