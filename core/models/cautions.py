@@ -25,6 +25,11 @@ def cautions_about(
             found.append(f"The Hub's scans found fault with {', '.join(sorted(flagged))}.")
     if isinstance(config.get("auto_map"), dict):
         found.append("The model brings code of its own (auto_map), which is not run: it may not load without it.")
+    if "code/inference.py" in paths:
+        found.append(
+            "The model brings a handler of its own, code/inference.py: the template's takes its place, unless that "
+            "folder is given as the template."
+        )
     if gated:
         found.append("The model is gated: its licence was agreed to for this token, and binds what is deployed.")
     if layout.library_of(paths) == "transformers" and not layout.has_tokenizer(paths):

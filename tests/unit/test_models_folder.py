@@ -79,6 +79,13 @@ def test_hidden_and_cache_folders_are_no_part_of_it(model: Path) -> None:
     assert len(look(model).files) == 3
 
 
+def test_a_handler_of_the_models_own_is_not_replaced_without_a_word(model: Path) -> None:
+    (model / "code").mkdir()
+    (model / "code" / "inference.py").write_text("def model_fn(model_dir): ...")
+    (warning,) = look(model).warnings
+    assert "code/inference.py" in warning
+
+
 def test_links_to_files_count_and_links_to_folders_do_not(model: Path, tmp_path: Path) -> None:
     blob = tmp_path / "blob"
     (model / "model.safetensors").rename(blob)
