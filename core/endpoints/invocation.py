@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from core.account import Account
 from core.aws import hosting
-from core.aws.failures import error_code, error_message, translate
+from core.aws.failures import error_code, error_message, error_status, translate
 from core.cancellation import CancelToken
 from core.endpoints.answers import error_text
 from core.endpoints.desk import absent
@@ -166,7 +166,7 @@ def _explained(error: Exception, account: Account, name: str) -> Exception:
         if "not found" in said.lower() or "could not find" in said.lower():
             return _not_there(account, name, said)
         return InvocationError(f"SageMaker did not accept the request: {said}", fix="Correct it, then send it again.")
-    if _status(error) == 413 or code in {"413", "RequestEntityTooLarge"}:
+    if error_status(error) == 413 or code in {"413", "RequestEntityTooLarge"}:
         return InvocationError("The request is larger than SageMaker takes (25 MB).", fix="Send less.", status=413)
     return translate(error, f"ask the endpoint {name}")
 
@@ -224,8 +224,3 @@ def _not_there(account: Account, name: str, said: str) -> SagewizardError:
         f"The endpoint {name} is not in service, it is {endpoint.status}{reason}",
         fix=f"{account.command(f'endpoints show {name}')} tells more.",
     )
-
-
-def _status(error: Any) -> int | None:
-    found: int | None = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return found
