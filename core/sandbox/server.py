@@ -22,8 +22,10 @@ from core.sandbox import pricing, processes, state_files
 from core.sandbox.administration import OWN_PATHS
 from core.sandbox.answers import Answer, answer_after, json_answer, json_error
 from core.sandbox.front import Front, Service
+from core.sandbox.hosting.checks import may_read
+from core.sandbox.hosting.models import arn_of
 from core.sandbox.hosting.operations import operations
-from core.sandbox.hosting.records import HostingState
+from core.sandbox.hosting.records import HostingState, VariantRecord
 from core.sandbox.hosting.runtime import Runtime
 from core.sandbox.hosting.supervisor import Supervisor
 from core.sandbox.json_service import JsonService
@@ -98,6 +100,7 @@ class Services:
             records=records,
             objects=state_files.objects_folder(),
         )
+        self._account = MotoAccount(self._moto)
         self._state = state = HostingState()
         self._kept = Hosting(records, state)
         self._to_launch = self._kept.restore()
@@ -107,11 +110,10 @@ class Services:
             access_key_id=running.access_key_id,
             secret_access_key=running.secret_access_key,
             work_folder=state_files.work_folder(),
+            may_read=self._may_read,
             changed=self._kept.keep,
         )
-        self._sagemaker = JsonService(
-            "SageMaker", "sagemaker", operations(state, MotoAccount(self._moto), self._supervisor)
-        )
+        self._sagemaker = JsonService("SageMaker", "sagemaker", operations(state, self._account, self._supervisor))
         self._runtime = Runtime(state, self._supervisor)
         self.front = Front(
             {
@@ -142,6 +144,10 @@ class Services:
         """End every container; requests must still be answered meanwhile."""
         self._runtime.close()
         self._supervisor.close()
+
+    def _may_read(self, variant: VariantRecord, region: str) -> bool:
+        arn = arn_of(self._account, region, "model", variant.model_name)
+        return may_read(self._account, variant.role_arn, variant.container, region=region, model_arn=arn)
 
     def _hosting(self, environ: dict[str, Any], start_response: Any, region: str) -> Iterable[bytes]:
         """SageMaker and its runtime are signed for by one name; the runtime's paths tell it apart."""

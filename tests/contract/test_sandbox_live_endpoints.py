@@ -136,6 +136,20 @@ def test_the_life_of_an_endpoint(aws: Aws, endpoint: str) -> None:
     assert ask(aws, endpoint)["said"] == "second"
 
 
+def test_a_role_that_lost_its_permission_since_fails_the_endpoint_as_on_aws(aws: Aws) -> None:
+    model = model_that_says(aws, "never")
+    role = aws.sagemaker.describe_model(ModelName=model)["ExecutionRoleArn"].rpartition("/")[2]
+    for policy in aws.iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        aws.iam.delete_role_policy(RoleName=role, PolicyName=policy)
+    name = aws.name("Endpoint")
+    config = aws.config(aws.variant(model, InstanceType="ml.m5.large", InitialInstanceCount=1))
+    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    found = aws.settled(name)
+    assert found["EndpointStatus"] == "Failed"
+    assert "the role passed to CreateModel has permissions to download the object" in found["FailureReason"]
+    aws.sagemaker.delete_endpoint(EndpointName=name)
+
+
 def test_when_the_sandbox_is_killed_no_container_is_left(isolated_home: Path) -> None:
     running = daemon.start()
     try:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from core.sandbox.hosting.errors import data_not_accessible, invalid, role_not_assumable
+from core.sandbox.hosting.errors import ApiError, data_not_accessible, invalid, role_not_assumable
 from core.sandbox.hosting.iam import RolePolicies
 
 SERVICE: Final = "sagemaker.amazonaws.com"
@@ -91,6 +91,15 @@ def check_access(
         data = model_data(container)
         if data and not _readable(account, role, data, region, context):
             raise data_not_accessible(data.uri, role_arn, region)
+
+
+def may_read(account: AccountView, role_arn: str, container: Mapping[str, Any], *, region: str, model_arn: str) -> bool:
+    """Return whether SageMaker can still, as the role, read a container's model data: what CreateModel also asks."""
+    try:
+        check_access(account, role_arn, [container], region=region, model_arn=model_arn)
+    except ApiError:
+        return False
+    return True
 
 
 def _located(uri: str, *, is_prefix: bool) -> ModelData:

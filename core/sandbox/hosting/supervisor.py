@@ -14,6 +14,7 @@ from core.aws.clients import Clients, StaticCredentials
 from core.sandbox.containers.registry import STAND_INS, stand_in_for
 from core.sandbox.hosting import wording
 from core.sandbox.hosting.artifact_fetch import ArtifactError, fetch_artifact
+from core.sandbox.hosting.checks import model_data
 from core.sandbox.hosting.container import Container, ContainerEndedError, new_instance_id
 from core.sandbox.hosting.container_logs import LogShipper, LogStream
 from core.sandbox.hosting.records import EndpointRecord, HostingState, VariantRecord, now
@@ -64,8 +65,9 @@ class Supervisor:
 
     One child process per variant stands for all its instances: an instance count is a number here, and a variant has
     all its instances once its container answers. The sandbox's own API serves S3 and Logs at `endpoint_url`, and must
-    answer for as long as this runs, `close` included. `work_folder/endpoints` is emptied at the start. `changed` is
-    called when an endpoint has settled or gone.
+    answer for as long as this runs, `close` included. `work_folder/endpoints` is emptied at the start. `may_read` says
+    whether a variant's role may still read its model data in a region. `changed` is called when an endpoint has settled
+    or gone.
     """
 
     def __init__(
@@ -76,10 +78,12 @@ class Supervisor:
         access_key_id: str,
         secret_access_key: str,
         work_folder: Path,
+        may_read: Callable[[VariantRecord, str], bool] = lambda _variant, _region: True,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._state = state
         self._changed = changed
+        self._may_read = may_read
         self._endpoint_url = endpoint_url
         self._credentials = StaticCredentials(access_key_id, secret_access_key)
         self._folder = work_folder / "endpoints"
@@ -262,6 +266,9 @@ class Supervisor:
         module = stand_in_for(image)
         if module is None:
             raise _StartError(wording.no_stand_in(image, STAND_INS))
+        if not self._may_read(record, live.record.region):
+            data = model_data(record.container)
+            raise _StartError(wording.download_failed(data.uri if data else ""))
         container = self._new_container(live, record, module)
         try:
             container.model_dir.mkdir(parents=True)
