@@ -30,14 +30,17 @@ def model_fn(model_dir):
     raise RuntimeError("the weights are upside down")
 """
 
-SLOW = """
-import time
+
+def held_back(gate: Path) -> str:
+    """Return a handler that loads once the file `gate` is there: an endpoint that is created for as long as wanted."""
+    return f"""
+import os, time
 
 
 def model_fn(model_dir):
     print("still loading", flush=True)
-    time.sleep(3)
-    return None
+    while not os.path.exists({str(gate)!r}):
+        time.sleep(0.02)
 """
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from core.sandbox.daemon import RunningSandbox
 from tests.e2e.program import inventory, run, start
-from tests.e2e.small_model import SLOW, write_model, write_template
+from tests.e2e.small_model import held_back, write_model, write_template
 
 
 def _deploying(folder: Path, name: str) -> "subprocess.Popen[str]":
-    """A deployment whose endpoint is being created, which takes it some seconds."""
-    template = write_template(folder / "template", SLOW)
+    """A deployment whose endpoint is being created until `folder / "gate"` is there."""
+    template = write_template(folder / "template", held_back(folder / "gate"))
     program = start(
         *("--sandbox", "deploy", str(write_model(folder / "model")), "--name", name),
         *("--template", str(template), "--yes", "--json"),
@@ -35,6 +35,7 @@ def test_once_undoes_what_was_begun(
     name = f"cli-stopped-{number.name.lower()}"
     program = _deploying(tmp_path, name)
     program.send_signal(number)
+    (tmp_path / "gate").touch()
     out, err = program.communicate(timeout=120)
     assert program.returncode == 130, err
     assert "Stopping as asked" in err
@@ -68,6 +69,7 @@ def test_twice_stops_at_once_and_what_is_left_is_known(
     made = run("--sandbox", "deployments", "--json").document["deployments"]
     (mine,) = (each for each in made if each["endpoint"] == name)
     assert mine["status"] == "interrupted"
+    (tmp_path / "gate").touch()
     assert [each for each in mine["resources"] if each["state"] in {"creating", "created", "deleting"}]
     assert run("--sandbox", "endpoints", "delete", name, "--yes").code == 0
     assert inventory(sandbox, name) == []

@@ -30,7 +30,7 @@ from core.models.hub import HubClient
 from core.models.inspection import inspect_model
 from core.models.reference import FolderReference
 from core.models.weight_set import select_weight_set
-from tests.e2e.small_model import BROKEN, ECHO, SLOW, write_model, write_template
+from tests.e2e.small_model import BROKEN, ECHO, held_back, write_model, write_template
 
 
 @dataclass
@@ -176,12 +176,15 @@ def test_stopping_at_any_stage_leaves_nothing(stand: Stand, stage: Stage) -> Non
 
 
 def test_an_endpoint_still_being_created_is_waited_out_and_removed(stand: Stand) -> None:
-    plan, cancel = stand.plan("slow", code=SLOW), CancelToken()
+    gate = stand.folder / "gate"
+    plan, cancel = stand.plan("slow", code=held_back(gate)), CancelToken()
 
     def emit(event: Event) -> None:
         stand.events.append(event)
         if event.kind == "log" and "still loading" in event.message:
             cancel.cancel()
+        if event.stage == "rollback" and "waiting until it has settled" in event.message:
+            gate.touch()
 
     with pytest.raises(CancelledByUser):
         deploy(plan, stand.account, stand.hub, emit=emit, cancel=cancel)

@@ -14,7 +14,7 @@ from core.models.hub import HubClient
 from core.models.inspection import inspect_model
 from core.models.reference import FolderReference
 from core.models.weight_set import select_weight_set
-from tests.e2e.small_model import BROKEN, ECHO, SLOW, write_model, write_template
+from tests.e2e.small_model import BROKEN, ECHO, held_back, write_model, write_template
 from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, words
 from tui import navigation
 from tui.app import SagewizardApp
@@ -95,11 +95,12 @@ async def test_a_failure_keeps_the_log_and_says_why_and_what_is_left(account: _A
         await until(pilot, lambda: "No endpoints in us-east-1" in shown(app), "the empty list")
 
 
-async def test_stopping_undoes_what_was_made(account: _Account) -> None:
+async def test_stopping_undoes_what_was_made(account: _Account, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = SagewizardApp(SANDBOX)
     async with app.run_test(size=(100, 40)) as pilot:
         await until(pilot, lambda: app.workspace.account, "the account")
-        app.post_message(navigation.StartRun(account.plan("slow", SLOW)))
+        app.post_message(navigation.StartRun(account.plan("slow", held_back(gate))))
         await until_screen(pilot, DeploymentScreen)
         await until(pilot, lambda: account.names() == ["slow"], "the endpoint")
         await pilot.press("c")
@@ -110,15 +111,17 @@ async def test_stopping_undoes_what_was_made(account: _Account) -> None:
         await pilot.press("c")
         await until_screen(pilot, ConfirmScreen)
         await pilot.press("right", "enter")
+        gate.touch()
         await until(pilot, lambda: "■ stopped as asked" in shown(app), "the end", _ENDS_SECONDS)
         assert account.names() == []
 
 
-async def test_a_deployment_goes_on_at_home_and_quitting_asks_about_it(account: _Account) -> None:
+async def test_a_deployment_goes_on_at_home_and_quitting_asks_about_it(account: _Account, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     app = SagewizardApp(SANDBOX)
     async with app.run_test(size=(100, 40)) as pilot:
         await until(pilot, lambda: app.workspace.account, "the account")
-        app.post_message(navigation.StartRun(account.plan("slow", SLOW)))
+        app.post_message(navigation.StartRun(account.plan("slow", held_back(gate))))
         await until_screen(pilot, DeploymentScreen)
         await pilot.press("escape")
         home = await until_screen(pilot, HomeScreen)
@@ -130,6 +133,7 @@ async def test_a_deployment_goes_on_at_home_and_quitting_asks_about_it(account: 
         assert app.screen is home
         await pilot.press("enter")
         await until_screen(pilot, DeploymentScreen)
+        gate.touch()
         chat = await until_screen(pilot, ChatScreen, _ENDS_SECONDS)
         await until(pilot, lambda: chat.is_open, "the conversation")
         assert "sagewizard --sandbox endpoints delete slow" in app.workspace.farewell
