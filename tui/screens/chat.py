@@ -41,6 +41,9 @@ class ChatScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Home", id="chat.leave", tooltip="Stop waiting for an answer; otherwise go home"),
         Binding("ctrl+n", "new", "New conversation", id="chat.new", tooltip="Forget what was said", priority=True),
+        # Before the field's own: it is a few lines high, an answer may be longer than the screen.
+        Binding("pageup", "page(-1)", "Read up", id="chat.up", tooltip="Earlier messages", show=False, priority=True),
+        Binding("pagedown", "page(1)", "Read on", id="chat.down", tooltip="Later messages", show=False, priority=True),
     ]
 
     def __init__(self, workspace: Workspace, name: str) -> None:
@@ -178,6 +181,15 @@ class ChatScreen(Screen[None]):
             self._take_back()
         else:
             self.dismiss()
+
+    def action_page(self, by: int) -> None:
+        """Read what was said before, or come back; the focus stays where it is."""
+        messages = self.query_one("#messages", VerticalScroll)
+        if by < 0:
+            messages.release_anchor()
+            messages.scroll_page_up(animate=False)
+        else:
+            messages.scroll_page_down(animate=False)
 
     async def action_new(self) -> None:
         """Begin a new conversation."""
