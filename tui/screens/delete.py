@@ -53,7 +53,7 @@ class DeleteScreen(ModalScreen[bool]):
             dialog.border_title = Content(f"Delete {self._endpoint}?")
             yield Static("Looking for what was made for it …", id="going")
             yield ProblemBox()
-            yield Static(Content(f"\nType {self._endpoint} to delete it."), classes="muted")
+            yield Static(Content(f"\nType {self._endpoint} to delete it."), id="delete-ask", classes="muted")
             yield Field(id="delete-name", max_length=80)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Keep it", id="keep")
@@ -84,11 +84,17 @@ class DeleteScreen(ModalScreen[bool]):
     @on(Input.Changed)
     def _typed(self) -> None:
         self.query_one("#delete", Button).disabled = not self._meant
+        self.query_one(Input).remove_class("-invalid")
 
     @on(Input.Submitted)
     def _entered(self) -> None:
         if self._meant:
             self.dismiss(True)
+        elif self.query_one(Input).value.strip():
+            self.query_one(Input).add_class("-invalid")
+            self.query_one("#delete-ask", Static).update(
+                Content.assemble(("\n✗ ", "$error"), f"That is not its name. Type {self._endpoint} to delete it.")
+            )
 
     @on(Button.Pressed, "#delete")
     def _delete(self) -> None:
@@ -108,5 +114,9 @@ def going_words(resources: "tuple[Resource, ...]") -> Content:
         name = resource.name if len(resource.name) <= _NAME_CELLS else f"…{resource.name[1 - _NAME_CELLS :]}"
         lines.append(
             Content.assemble(("  ✗ ", "$error"), f"{_WORDS.get(resource.kind, resource.kind):<22}", (name, "$quiet"))
+        )
+    if [resource.kind for resource in resources] == ["endpoint"]:
+        lines.append(
+            Content.styled("Nothing else of it is known to be sagewizard's: model, config and role stay.", "$quiet")
         )
     return Content("\n").join(lines)
