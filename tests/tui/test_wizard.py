@@ -169,6 +169,28 @@ async def test_a_row_of_the_review_leads_to_its_step_and_back() -> None:
         assert screen.current == "review"
 
 
+async def test_the_whole_reason_of_a_row_is_one_key_away_from_the_button() -> None:
+    app = Stage()
+    plan = a_plan()
+    image = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-inference:2.6.0-transformers4.51.3-cpu-v2"
+    why = "the newest image of the huggingface engine that the toolkit knows for a machine without a GPU, in us-east-1"
+    plan = replace(
+        plan,
+        container=replace(plan.container, image=image),
+        reasons={**plan.reasons, "artifact.template": "serves text generation", "container.image": why},
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await _open(app, a_draft(plan), "review")
+        await until(pilot, lambda: "Create endpoint – $0.115/h" in shown(app), "the button")
+        await pilot.press("up")
+        await until(
+            pilot, lambda: "Model: " in words(app) and "enter changes it" in words(app), "the first row's reason"
+        )
+        await pilot.press(*["down"] * 5)
+        await until(pilot, lambda: f"2.6.0-transformers4.51.3-cpu-v2 – {why}" in words(app), "the container's reason")
+        assert "Create endpoint – $0.115/h" in shown(app)
+
+
 @pytest.mark.parametrize("name", ["two words", "-a", "a" * 64])
 async def test_a_name_that_aws_would_refuse_is_refused_beside_the_field(name: str) -> None:
     app = Stage()
@@ -193,6 +215,36 @@ async def test_another_name_makes_the_plan_anew() -> None:
         await until(pilot, lambda: screen.draft.name == "other-name", "the name")
         assert screen.draft.plan is None
         assert "--name other-name" in screen.command
+
+
+async def test_an_emptied_name_is_the_plans_again() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _open(app, a_draft(a_plan()), "review")
+        field = screen.query_one("#name", Input)
+        field.focus()
+        field.value = "two words"
+        await pilot.press("enter")
+        await until(pilot, lambda: "SageMaker does not accept" in shown(app), "the refusal")
+        field.value = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: field.value == "tiny", "the name")
+        assert "SageMaker does not accept" not in shown(app)
+        assert isinstance(screen.focused, Button)
+
+
+async def test_with_a_long_command_and_reason_the_button_stays_in_view() -> None:
+    app = Stage()
+    plan = a_plan()
+    plan = replace(plan, reasons={**plan.reasons, "endpoint.instance_type": "chosen because " + "it is wide " * 16})
+    draft = replace(a_draft(plan), role=GivenRole(f"arn:aws:iam::123456789012:role/{'r' * 60}"), name="n" * 60)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await _open(app, draft, "review")
+        await until(pilot, lambda: "Create endpoint" in shown(app), "the button")
+        await pilot.press("up", "down", "down")
+        await until(pilot, lambda: "Instance: " in shown(app), "the reason")
+        assert "Create endpoint" in shown(app)
+        assert "/month" in shown(app)
 
 
 async def test_another_model_marks_what_rested_on_the_old_one() -> None:

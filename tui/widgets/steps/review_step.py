@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Button, DataTable, Input, Static
 
 from core.deployments.names import check_endpoint_name
@@ -42,12 +43,20 @@ class ReviewTable(FittedTable):
         Binding("enter", "select_cursor", "Change", id="review.change", tooltip="Go to the step that decides this row"),
     ]
 
+    class Focused(Message):
+        """The table took the focus: the row under its cursor is the one to tell of."""
+
+    def on_focus(self) -> None:
+        """Say so."""
+        self.post_message(self.Focused())
+
 
 class CommitButton(Button):
     """Names the act and its price."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "press", "Create", id="review.create", tooltip="Create the endpoint"),
+        Binding("up", "app.focus_previous", "Why", id="review.up", tooltip="To the decisions, each with its reason"),
     ]
 
 
@@ -85,6 +94,7 @@ class ReviewStep(Step):
         button.disabled = plan is None
         if plan is None:
             button.label = "Working it out …" if "plan" in state.asking else "Not possible as it is"
+            button.refresh(layout=True)
             self._plan = None
             return
         button.label = Content(commit_words(plan))
@@ -120,9 +130,11 @@ class ReviewStep(Step):
             button.focus()
 
     @on(DataTable.RowHighlighted)
-    def _highlighted(self, event: DataTable.RowHighlighted) -> None:
-        if event.data_table.has_focus and 0 <= event.cursor_row < len(self._rows):
-            row = self._rows[event.cursor_row]
+    @on(ReviewTable.Focused)
+    def _highlighted(self) -> None:
+        table = self.query_one(ReviewTable)
+        if table.has_focus and 0 <= table.cursor_row < len(self._rows):
+            row = self._rows[table.cursor_row]
             change = " · enter changes it" if row.step else ""
             self.query_one("#review-why", Static).update(
                 Content.assemble(f"{row.label}: {row.value}", (f" – {row.why}{change}", "$quiet"))
@@ -137,9 +149,16 @@ class ReviewStep(Step):
     @on(Input.Blurred, "#name")
     def _named(self, event: Input.Submitted | Input.Blurred) -> None:
         text = event.value.strip()
-        if not text or (self._plan and text == self._plan.endpoint.name):
+        if self._plan and (not text or text == self._plan.endpoint.name):
+            event.input.value = self._plan.endpoint.name
+            event.input.remove_class("-invalid")
+            self.query_one(ProblemBox).show(None)
             if isinstance(event, Input.Submitted):
                 self.take_focus()
+            return
+        if not text:  # no name of one's own: the proposed one again
+            if isinstance(event, Input.Submitted):
+                self.post_message(NameChosen(None))
             return
         try:
             check_endpoint_name(text)

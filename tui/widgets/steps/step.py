@@ -65,8 +65,8 @@ class RoleChosen(Message):
 
 
 class NameChosen(Message):
-    """The endpoint's name was changed."""
+    """The endpoint's name was changed; `None` asks for the proposed one."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str | None) -> None:
         super().__init__()
         self.name = name
