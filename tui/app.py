@@ -120,6 +120,7 @@ class SagewizardApp(App[int]):
 
     @on(navigation.OpenAccount)
     def _open_account_again(self) -> None:
+        self.workspace.account = None
         self.open_account()
 
     @on(navigation.NewDeployment)

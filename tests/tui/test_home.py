@@ -1,3 +1,5 @@
+import os
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +9,8 @@ from textual.widgets import DataTable
 
 from core.account import open_account
 from core.endpoints.desk import EndpointSummary
+from core.errors import SagewizardError
+from core.sandbox import daemon
 from core.sandbox.daemon import RunningSandbox
 from tests.tui.driving import SANDBOX, Stage, settled, shown, until, until_screen, words
 from tui.app import SagewizardApp
@@ -87,6 +91,34 @@ async def test_an_account_that_cannot_be_opened_is_explained_and_tried_again(
             pilot, lambda: "No usable AWS credentials" in words(app) or "No AWS credentials" in words(app), "more"
         )
         assert isinstance(app.screen, HomeScreen)
+
+
+async def test_a_problem_above_the_table_takes_no_width_from_it() -> None:
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _home(app)
+        screen._found((_endpoint("a", 3),))
+        screen._not_found(SagewizardError("AWS did not answer."))
+        await until(pilot, lambda: "AWS did not answer." in shown(app), "the problem")
+        assert "Ours" in await settled(pilot)
+
+
+async def test_refreshing_after_the_sandbox_died_starts_it_again(
+    isolated_home: Path, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(daemon.stop)
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "No endpoints in us-east-1" in shown(app), "the empty list")
+        died = daemon.ensure_running()
+        os.kill(died.pid, signal.SIGKILL)
+        await until(pilot, lambda: daemon.status() is None, "its end")
+        await pilot.press("r")
+        await until(pilot, lambda: "Could not list the endpoints" in words(app), "the problem")
+        await pilot.press("r")
+        await until(pilot, lambda: (now := daemon.status()) is not None and now.pid != died.pid, "another sandbox")
+        await until(pilot, lambda: "Could not list the endpoints" not in words(app), "the list")
+        assert "No endpoints in us-east-1" in await settled(pilot)
 
 
 async def test_the_list_refreshes_itself(empty_sandbox: RunningSandbox) -> None:

@@ -61,6 +61,7 @@ class HomeScreen(Screen[None]):
         self._calls = Calls(self, debug=workspace.context.debug)
         self._endpoints: tuple[EndpointSummary, ...] | None = None
         self._rows: tuple[EndpointRow, ...] = ()
+        self._reopening = False
 
     def compose(self) -> ComposeResult:
         """Lay out the table and what stands in its place when it is empty."""
@@ -103,7 +104,8 @@ class HomeScreen(Screen[None]):
 
     def _account_changed(self) -> None:
         self._show()
-        if self._workspace.account is not None and self._endpoints is None:
+        if self._workspace.account is not None and (self._endpoints is None or self._reopening):
+            self._reopening = False
             self._look_now()
 
     def _run_changed(self, _run: "DeploymentRun") -> None:
@@ -233,9 +235,12 @@ class HomeScreen(Screen[None]):
             self.post_message(navigation.AskToDelete(row.name))
 
     def action_refresh(self) -> None:
-        """Ask again, or open the account again when that failed."""
-        self.query_one(ProblemBox).show(None)
-        if self._workspace.account is None:
+        """Ask again; after a failure open the account anew, with what has been put right since outside the program."""
+        box = self.query_one(ProblemBox)
+        failed = box.problem is not None
+        box.show(None)
+        if failed or self._workspace.account is None:
+            self._reopening = True
             self.post_message(navigation.OpenAccount())
         else:
             self._look_now()
