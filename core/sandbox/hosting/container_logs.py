@@ -5,10 +5,12 @@ import logging
 import os
 import threading
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+
+from core.sandbox.hosting.batching import Batches
 
 _LONGEST: Final = 16 * 1024
 """Bytes after which a line is cut in two, as Docker's log drivers do."""
@@ -35,64 +37,34 @@ class LogShipper:
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
-        self._lines: deque[tuple[LogStream, int, str]] = deque()
-        self._dropped: dict[LogStream, int] = {}
         self._made: set[LogStream] = set()
-        self._changed = threading.Condition()
-        self._sending = False
-        self._hurry = False
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="log-shipper", daemon=True)
-        self._thread.start()
+        self._dropped: Counter[LogStream] = Counter()
+        self._counting = threading.Lock()
+        self._batches = Batches(self._send_all, name="log-shipper", pause=_PAUSE, most=_MOST_WAITING)
 
     def write(self, stream: LogStream, line: str) -> None:
         """Take one line, without waiting. Control characters are kept; empty lines are not: CloudWatch takes none."""
-        if not line:
-            return
-        with self._changed:
-            if len(self._lines) >= _MOST_WAITING:
-                self._dropped[stream] = self._dropped.get(stream, 0) + 1
-                return
-            self._lines.append((stream, int(time.time() * 1000), line))
-            self._changed.notify_all()
+        if line and not self._batches.add((stream, _now(), line)):
+            with self._counting:
+                self._dropped[stream] += 1
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was taken is sent, for at most `timeout` seconds; return whether it is."""
-        with self._changed:
-            self._hurry = True
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: not (self._lines or self._dropped or self._sending), timeout)
+        return self._batches.flush(timeout)
 
     def close(self, timeout: float) -> None:
         """Send what is left, for at most `timeout` seconds, and end."""
-        self.flush(timeout)
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._batches.close(timeout)
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._lines or self._closed)
-                if not self._closed:
-                    self._changed.wait_for(lambda: self._hurry or self._closed, _PAUSE)
-                if self._closed:
-                    return
-                self._hurry = False
-                waiting, dropped = list(self._lines), self._dropped
-                self._lines.clear()
-                self._dropped = {}
-                self._sending = True
-            now = int(time.time() * 1000)
-            waiting += [
-                (stream, now, f"[{count} lines were dropped: they came faster than they could be sent]")
-                for stream, count in dropped.items()
-            ]
-            for stream in dict.fromkeys(line[0] for line in waiting):
-                self._send(stream, [(at, text) for of, at, text in waiting if of == stream])
-            with self._changed:
-                self._sending = False
-                self._changed.notify_all()
+    def _send_all(self, lines: list[tuple[LogStream, int, str]]) -> None:
+        with self._counting:
+            dropped, self._dropped = self._dropped, Counter()
+        lines += [
+            (stream, _now(), f"[{count} lines were dropped: they came faster than they could be sent]")
+            for stream, count in dropped.items()
+        ]
+        for stream in dict.fromkeys(line[0] for line in lines):
+            self._send(stream, [(at, text) for of, at, text in lines if of == stream])
 
     def _send(self, stream: LogStream, lines: list[tuple[int, str]]) -> None:
         try:
@@ -124,6 +96,10 @@ class LogShipper:
             with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
                 make(**names)
         self._made.add(stream)
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _batches(lines: list[tuple[int, str]]) -> Iterator[list[dict[str, Any]]]:

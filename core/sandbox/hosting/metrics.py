@@ -4,11 +4,12 @@ Names, units and meanings: https://docs.aws.amazon.com/sagemaker/latest/dg/monit
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from core.sandbox.hosting.batching import Batches
 
 NAMESPACE: Final = "AWS/SageMaker"
 _PAUSE: Final = 0.5  # seconds that invocations gather
@@ -55,50 +56,23 @@ class InvocationMetrics:
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
-        self._waiting: list[Invocation] = []
-        self._changed = threading.Condition()
-        self._sending = False
-        self._hurry = False
-        self._closed = False
-        threading.Thread(target=self._run, name="invocation-metrics", daemon=True).start()
+        self._batches = Batches(self._send_all, name="invocation-metrics", pause=_PAUSE, most=_MOST_WAITING)
 
     def record(self, invocation: Invocation) -> None:
         """Take one invocation, without waiting."""
-        with self._changed:
-            if len(self._waiting) < _MOST_WAITING:
-                self._waiting.append(invocation)
-                self._changed.notify_all()
+        self._batches.add(invocation)
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was taken is sent, for at most `timeout` seconds; return whether it is."""
-        with self._changed:
-            self._hurry = True
-            self._changed.notify_all()
-            return self._changed.wait_for(lambda: not (self._waiting or self._sending), timeout)
+        return self._batches.flush(timeout)
 
     def close(self, timeout: float) -> None:
         """Send what is left, for at most `timeout` seconds, and end."""
-        self.flush(timeout)
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._batches.close(timeout)
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if not self._closed:
-                    self._changed.wait_for(lambda: self._hurry or self._closed, _PAUSE)
-                if self._closed:
-                    return
-                self._hurry = False
-                waiting, self._waiting = self._waiting, []
-                self._sending = True
-            for region in {invocation.region for invocation in waiting}:
-                self._send(region, [datum for one in waiting if one.region == region for datum in one.data()])
-            with self._changed:
-                self._sending = False
-                self._changed.notify_all()
+    def _send_all(self, invocations: list[Invocation]) -> None:
+        for region in {invocation.region for invocation in invocations}:
+            self._send(region, [datum for one in invocations if one.region == region for datum in one.data()])
 
     def _send(self, region: str, data: list[dict[str, Any]]) -> None:
         try:
