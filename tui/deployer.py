@@ -21,7 +21,7 @@ class Deployer:
 
     def start(self, plan: Plan) -> DeploymentRun:
         """Begin to carry out a plan."""
-        run, workspace = DeploymentRun(plan), self._workspace
+        run, workspace = DeploymentRun(plan, draft=self._workspace.draft), self._workspace
 
         def take_in(events: list[Event]) -> None:
             for event in events:
@@ -76,7 +76,8 @@ class Deployer:
     def _ready(self, run: DeploymentRun, feed: Feed[Event]) -> None:
         feed.drain()
         run.finish("ready")
-        self._workspace.draft = None
+        if self._workspace.draft is run.draft:  # else the next deployment is being put together
+            self._workspace.draft = None
         self._workspace.count_made(run.name)
         self._app.notify(f"{run.name} is in service.", markup=False)
         self._changed(run)
@@ -98,7 +99,7 @@ class Deployer:
         if warnings:
             self._app.notify("\n".join(warnings), title=f"{name} is deleted, but", severity="warning", markup=False)
         else:
-            self._app.notify(f"{name} is deleted; nothing that was made for it is left.", markup=False)
+            self._app.notify(f"{name} is deleted, with all that was listed.", markup=False)
         self._workspace.endpoints_changed.publish(None)
 
     def _not_deleted(self, name: str, problem: SagewizardError) -> None:

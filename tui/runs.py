@@ -7,12 +7,15 @@ a time, so that a chatty log costs one redraw.
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from core.cancellation import CancelToken
 from core.deployments.events import STAGES, Event, Stage, Unit
 from core.deployments.plan import Plan
 from core.errors import SagewizardError
+
+if TYPE_CHECKING:
+    from tui.draft import Draft
 
 StageWord = Literal["waiting", "running", "done", "failed", "stopped"]
 RunWord = Literal["running", "cancelling", "ready", "failed", "cancelled"]
@@ -61,6 +64,8 @@ class DeploymentRun:
     """One deployment under way, or ended, in this session. Changed on the event loop only."""
 
     plan: Plan
+    draft: "Draft | None" = None
+    """The answers that made the plan, to change them and try again."""
     cancel: CancelToken = field(default_factory=CancelToken)
     word: RunWord = "running"
     stages: dict[Stage, StageLine] = field(default_factory=lambda: {stage: StageLine(stage) for stage in STAGES})

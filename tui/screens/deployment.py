@@ -115,9 +115,12 @@ class DeploymentScreen(Screen[None]):
         self.post_message(navigation.OpenChat(self._run.name))
 
     def action_edit(self) -> None:
-        """Go back to the review with the answers of before."""
+        """Go back to the review with this run's answers; to the model when that is not as it was looked at."""
+        draft = self._workspace.draft = self._run.draft or self._workspace.draft
+        changed = self._run.stages["inspect"].word == "failed"
         self.dismiss()
-        self.app.post_message(navigation.NewDeployment(step="review"))
+        again = navigation.NewDeployment(draft.reference) if draft and changed else None
+        self.app.post_message(again or navigation.NewDeployment(step="review"))
 
     def action_stop(self) -> None:
         """Ask whether to stop; then stop, and undo what was made."""
