@@ -1,4 +1,4 @@
-"""What becomes of the answers of a deployment: kept for another try, gone once it is in service."""
+"""What is left of a deployment that ended: its log in view, its answers kept for another try or gone."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 from core.deployments.events import Event
 from core.errors import DeploymentFailedError
-from tests.tui.driving import Stage, until
+from tests.tui.driving import Stage, shown, until
 from tests.tui.samples import a_draft, a_failed_run
 from tests.unit.plans import a_plan
 from tui import navigation
@@ -60,3 +60,18 @@ async def test_the_answers_go_when_their_endpoint_is_ready_and_no_others(another
         app.workspace.draft = kept = replace(draft, name="next") if another else draft
         Deployer(app, app.workspace)._ready(run, Feed(app, lambda _: None))
         assert app.workspace.draft is (kept if another else None)
+
+
+async def test_after_a_failure_told_at_length_the_log_is_still_in_view() -> None:
+    app = Stage()
+    run = a_failed_run("The container's log says: " + "the weights are upside down " * 12)
+    run.log.append("12:00:00   | the very last line")
+    run.logged += 1
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(DeploymentScreen(app.workspace, run))
+        await until(pilot, lambda: "the very last line" in shown(app), "the end of the log")
+        assert "✗ failed   Endpoint" in shown(app)
+        assert "Undo" in shown(app)
+        assert "Package" not in shown(app)
+        await pilot.resize_terminal(80, 45)
+        await until(pilot, lambda: "Package" in shown(app), "all stages where there is room")

@@ -23,6 +23,8 @@ from tui.widgets.stage_list import StageList
 from tui.workspace import Workspace
 
 _TICK_SECONDS: Final = 0.5
+_TALL_ROWS: Final = 32
+"""From this height on all stages, a long problem and some of the log have room together."""
 
 
 class DeploymentScreen(Screen[None]):
@@ -67,6 +69,11 @@ class DeploymentScreen(Screen[None]):
         if run is self._run:
             self._show()
 
+    def on_resize(self) -> None:
+        """What has room depends on the height."""
+        if self.is_mounted:
+            self._show_stages()
+
     def _tick(self) -> None:
         if self._run.active and self.is_current:
             self._show_stages()
@@ -86,7 +93,8 @@ class DeploymentScreen(Screen[None]):
         glyph, word, colour = run_status(self._run.word)
         elapsed = Content.styled(format_duration(self._run.seconds(now)), "$foreground")
         self.query_one("#run-word", Static).update(Content.assemble(in_colour(f"{glyph} {word}  ", colour), elapsed))
-        self.query_one(StageList).show(self._run, now)
+        brief = self._run.word == "failed" and self.size.height < _TALL_ROWS  # the log must not be pushed out
+        self.query_one(StageList).show(self._run, now, brief=brief)
 
     def _show_log(self) -> None:
         new = self._run.logged - self._shown_lines

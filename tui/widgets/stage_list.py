@@ -33,15 +33,18 @@ class StageList(Static):
 
     DEFAULT_CSS = "StageList { height: auto; padding: 0 2; }"
 
-    def show(self, run: DeploymentRun, now: datetime) -> None:
-        """Show the run as it is at `now` (UTC)."""
+    def show(self, run: DeploymentRun, now: datetime, *, brief: bool = False) -> None:
+        """Show the run as it is at `now` (UTC); `brief` leaves out what is done and what never began."""
         colours = self.app.theme_variables
         table = Table.grid(padding=(0, 1, 0, 0), expand=True)
         for width in (10, 8, _BAR_CELLS):
             table.add_column(width=width, no_wrap=True)
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(width=6, no_wrap=True, justify="right")
-        for line in run.stages.values():
+        lines = [
+            line for line in run.stages.values() if line.stage == "rollback" or line.word not in ("done", "waiting")
+        ]
+        for line in lines if brief and lines else run.stages.values():
             table.add_row(*_cells(line, now, colours))
         self.update(table)
 
