@@ -1,10 +1,13 @@
 """The chat's own keys, and what must never lie over its field; no endpoint is asked."""
 
+from textual import events
+from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
 from tests.tui.driving import Stage, shown, type_text, until
 from tui.screens.chat import ChatScreen
 from tui.widgets.chat_message import QuestionMessage
+from tui.widgets.prompt import Prompt
 
 
 async def _chat(app: Stage) -> ChatScreen:
@@ -37,3 +40,29 @@ async def test_a_notice_does_not_lie_over_the_field() -> None:
         lines = shown(app).splitlines()
         assert next(number for number, line in enumerate(lines) if "tiny is in service." in line) < 5
         assert "SANDBOX" in lines[0]
+
+
+class _Asked(Stage):
+    """A field alone, and what was sent from it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield Prompt(placeholder="", id="prompt")
+
+    def on_prompt_sent(self, event: Prompt.Sent) -> None:
+        self.sent.append(event.text)
+
+
+async def test_enter_never_overtakes_what_was_typed_before_it() -> None:
+    app = _Asked()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.query_one(Prompt).focus()
+        await pilot.pause()
+        for letter in "whatisit":  # as fast as a terminal hands them over: nothing is waited for between them
+            app.post_message(events.Key(letter, letter))
+        app.post_message(events.Key("enter", "\r"))
+        await until(pilot, lambda: app.query_one(Prompt).text.startswith("whatisit"), "the text")
+        await until(pilot, lambda: app.sent == ["whatisit"], "the message", seconds=5)

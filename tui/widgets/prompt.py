@@ -21,7 +21,7 @@ class Prompt(TextArea):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", id="prompt.send", tooltip="Send the message", priority=True),
+        Binding("enter", "send", "Send", id="prompt.send", tooltip="Send the message"),
         Binding("ctrl+j", "new_line", "New line", id="prompt.line", tooltip="Begin a new line", show=False),
     ]
 
@@ -34,6 +34,13 @@ class Prompt(TextArea):
 
     def __init__(self, *, placeholder: str, id: str | None = None) -> None:  # noqa: A002 - Textual's name
         super().__init__(id=id, soft_wrap=True, show_line_numbers=False, placeholder=placeholder)
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Send on Enter, here and not by a priority binding: that would overtake letters typed just before."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()  # Textual's own handler would begin a new line
+            self.action_send()
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.text = clean(event.text)  # Textual's own handler runs after this one
