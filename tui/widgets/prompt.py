@@ -43,6 +43,7 @@ class Prompt(TextArea):
             self.action_send()
 
     async def _on_paste(self, event: events.Paste) -> None:
+        event.stop()  # or it bubbles to the app, which hands it to the field once more
         event.text = clean(event.text)  # Textual's own handler runs after this one
 
     def action_send(self) -> None:
