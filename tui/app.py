@@ -104,6 +104,7 @@ class SagewizardApp(App[int]):
 
     def _opened(self, account: "Account") -> None:
         self.workspace.account = account
+        self.workspace.problem = None
         self.workspace.account_changed.publish(None)
         if account.notice:
             self.notify(account.notice, severity="warning", timeout=_NOTICE_SECONDS, markup=False)
@@ -120,6 +121,7 @@ class SagewizardApp(App[int]):
 
     @on(navigation.OpenAccount)
     def _open_account_again(self) -> None:
+        self.calls.cancel("identity")  # its failure would be the old account's
         self.workspace.account = None
         self.open_account()
 
