@@ -30,7 +30,10 @@ import transformers
 try:  # In every container that runs this file. Its errors keep their status; any other would be a 500 in some.
     from sagemaker_inference.errors import BaseInferenceToolkitError as _ToolkitError
 except ImportError:
-    _ToolkitError = Exception
+
+    class _ToolkitError(Exception):  # type: ignore[no-redef]
+        """A class of its own: `Exception` itself cannot stand before `ValueError` among the bases below."""
+
 
 DEFAULT_NEW_TOKENS = 256
 """How much is generated when neither the request nor the model's own generation settings say."""
