@@ -100,7 +100,7 @@ class Deployer:
             self._app.notify("\n".join(warnings), title=f"{name} is deleted, but", severity="warning", markup=False)
         else:
             self._app.notify(f"{name} is deleted, with all that was listed.", markup=False)
-        self._workspace.endpoints_changed.publish(None)
+        self._workspace.endpoints_changed.publish(name)
 
     def _not_deleted(self, name: str, problem: SagewizardError) -> None:
         from tui.screens.notice import NoticeScreen

@@ -1,7 +1,7 @@
 """The rows of the home screen: the account's endpoints, and what this session is doing to them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -33,9 +33,14 @@ class EndpointRow:
 
 
 def endpoint_rows(
-    endpoints: "Iterable[EndpointSummary]", runs: "Iterable[DeploymentRun]", deleting: Mapping[str, str]
+    endpoints: "Iterable[EndpointSummary]",
+    runs: "Iterable[DeploymentRun]",
+    deleting: Mapping[str, str],
+    before: Iterable[EndpointRow] = (),
 ) -> tuple[EndpointRow, ...]:
-    """Return a row for every endpoint, and for every deployment under way whose endpoint does not exist yet."""
+    """Return a row for every endpoint, for every deployment under way whose endpoint does not exist yet, and for every
+    deletion under way whose endpoint is gone already: it keeps the row that it had in `before`.
+    """
     under_way = {run.name: run for run in runs if run.active}
     rows = [
         EndpointRow(
@@ -63,6 +68,9 @@ def endpoint_rows(
             ours=found.ours,
             usd_per_hour=found.price_usd_per_hour,
         )
+    for row in before:
+        if row.name in deleting and row.name not in known:
+            known[row.name] = replace(row, status="Deleting", doing="deleting")
     return tuple(sorted(known.values(), key=lambda row: row.created, reverse=True))
 
 

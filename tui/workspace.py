@@ -34,7 +34,8 @@ class Workspace:
         self._made: list[str] = []
         self._hub: HubClient | None = None
         self.account_changed: Signal[None] = Signal(owner, "account-changed")
-        self.endpoints_changed: Signal[None] = Signal(owner, "endpoints-changed")
+        self.endpoints_changed: Signal[str | None] = Signal(owner, "endpoints-changed")
+        """Published with the name of an endpoint that has just been deleted to the end, else with `None`."""
         self.run_changed: Signal[DeploymentRun] = Signal(owner, "run-changed")
 
     def open_account(self) -> "Account":

@@ -69,6 +69,11 @@ def shown(app: App[int]) -> str:
     return "\n".join("".join(segment.text for segment in line).rstrip() for line in lines)
 
 
+async def until_shown(pilot: Pilot[int], text: str, seconds: float = _TRIES_SECONDS) -> None:
+    """Let the program go on until `text` stands on the screen, as it is or wrapped."""
+    await until(pilot, lambda: text in shown(pilot.app) or text in words(pilot.app), f"“{text}”", seconds)
+
+
 async def settled(pilot: Pilot[int]) -> str:
     """Let the program go on until its screen stands still, and return the text on it."""
     seen: list[str] = []

@@ -15,7 +15,7 @@ from core.models.inspection import inspect_model
 from core.models.reference import FolderReference
 from core.models.weight_set import select_weight_set
 from tests.e2e.small_model import BROKEN, ECHO, held_back, write_model, write_template
-from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, words
+from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, until_shown, words
 from tui import navigation
 from tui.app import SagewizardApp
 from tui.screens.chat import ChatScreen
@@ -86,9 +86,9 @@ async def test_a_failure_keeps_the_log_and_says_why_and_what_is_left(account: _A
         app.post_message(navigation.StartRun(account.plan("broken", BROKEN)))
         await until_screen(pilot, DeploymentScreen)
         await until(pilot, lambda: "✗ failed" in shown(app), "the failure", _ENDS_SECONDS)
-        assert "the weights are upside down" in words(app)
-        assert "→" in shown(app)
-        assert "Undo" in shown(app)
+        await until_shown(pilot, "the weights are upside down")
+        await until_shown(pilot, "→")
+        await until_shown(pilot, "Undo")
         await until(pilot, lambda: "e Change and retry" in shown(app), "the keys")
         assert account.names() == []
         await pilot.press("escape")
@@ -128,7 +128,7 @@ async def test_a_deployment_goes_on_at_home_and_quitting_asks_about_it(account: 
         await until(pilot, lambda: "slow" in shown(app) and "◐" in shown(app), "the row")
         await pilot.press("q")
         await until_screen(pilot, ConfirmScreen)
-        assert "slow is still being deployed" in words(app)
+        await until_shown(pilot, "slow is still being deployed")
         await pilot.press("enter")
         assert app.screen is home
         await pilot.press("enter")
@@ -186,7 +186,7 @@ async def test_an_endpoint_is_inspected_and_its_log_is_read(account: _Account) -
         await pilot.press("enter")
         await until_screen(pilot, EndpointScreen)
         await until(pilot, lambda: "s3://sagemaker-us-east-1-" in shown(app), "the values")
-        assert "arn:aws:sagemaker:us-east-1:" in shown(app)
+        await until_shown(pilot, "arn:aws:sagemaker:us-east-1:")
         await pilot.press("l")
         await until_screen(pilot, LogsScreen)
         await until(pilot, lambda: "hello [/foo] from the container" in shown(app), "the log")

@@ -37,6 +37,14 @@ def test_what_is_being_deleted_says_so_and_is_no_longer_counted() -> None:
     assert total_usd_per_hour(rows) == 1.5
 
 
+def test_what_is_being_deleted_stays_until_all_of_it_is_gone() -> None:
+    before = endpoint_rows([_summary("a"), _summary("b")], [], {})
+    rows = endpoint_rows([_summary("b")], [], {"a": "Removing the role"}, before)
+    assert {row.name: row.doing for row in rows} == {"a": "deleting", "b": ""}
+    assert total_usd_per_hour(rows) == 1.5
+    assert [row.name for row in endpoint_rows([_summary("b")], [], {}, rows)] == ["b"]
+
+
 def test_only_what_runs_is_counted() -> None:
     rows = endpoint_rows([_summary("a"), _summary("b", "Failed"), _summary("c", price=None)], [], {})
     assert total_usd_per_hour(rows) == 1.5

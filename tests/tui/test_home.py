@@ -12,7 +12,7 @@ from core.endpoints.desk import EndpointSummary
 from core.errors import SagewizardError
 from core.sandbox import daemon
 from core.sandbox.daemon import RunningSandbox
-from tests.tui.driving import SANDBOX, Stage, settled, shown, until, until_screen, words
+from tests.tui.driving import SANDBOX, Stage, settled, shown, until, until_screen, until_shown, words
 from tui.app import SagewizardApp
 from tui.context import AppContext
 from tui.screens.help import HelpScreen
@@ -84,7 +84,7 @@ async def test_an_account_that_cannot_be_opened_is_explained_and_tried_again(
     app = SagewizardApp(AppContext(sandbox=False, profile=None, region=None, debug=False))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "No AWS region is set." in words(app), "the sentence")
-        assert "→ Give one with --region" in words(app)
+        await until_shown(pilot, "→ Give one with --region")
         monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         await pilot.press("r")
         await until(
@@ -148,7 +148,7 @@ async def test_help_is_a_key_away_and_goes_away_again(isolated_home: Path) -> No
         for key in ("f1", "question_mark"):
             await pilot.press(key)
             await until_screen(pilot, HelpScreen)
-            assert "Deploy a model" in shown(app)
+            await until_shown(pilot, "Deploy a model")
             await pilot.press("escape")
             await until_screen(pilot, HomeScreen)
 

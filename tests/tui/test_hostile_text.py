@@ -11,7 +11,7 @@ from core.aws.roles import Role
 from core.endpoints.desk import EndpointSummary
 from core.endpoints.details import EndpointDetails
 from core.errors import SagewizardError
-from tests.tui.driving import Stage, shown, until
+from tests.tui.driving import Stage, shown, until, until_shown
 from tests.tui.samples import BEGUN, a_draft, a_failed_run, some_facts, some_weights
 from tests.unit.plans import a_plan
 from tui.screens.confirm import Choice, ConfirmScreen, Question
@@ -55,7 +55,7 @@ async def test_errors_are_shown_as_they_are(text: str) -> None:
         await app.push_screen(NoticeScreen(f"title {text}", SagewizardError(f"cause {text}.", fix=f"fix {text}.")))
         await pilot.pause()
         for part in ("title", "cause", "fix"):
-            assert f"{part} {text}" in shown(app)
+            await until_shown(pilot, f"{part} {text}")
 
 
 @hostile
@@ -66,7 +66,7 @@ async def test_questions_are_asked_as_they_are(text: str) -> None:
         await app.push_screen(ConfirmScreen(question))
         await pilot.pause()
         for part in ("title", "text", "stay"):
-            assert f"{part} {text}" in shown(app)
+            await until_shown(pilot, f"{part} {text}")
 
 
 @hostile
@@ -87,7 +87,7 @@ async def test_the_wizard_shows_facts_files_and_roles_as_they_are(text: str) -> 
             screen.go(step)  # type: ignore[arg-type]
             await pilot.pause()
             for part in parts:
-                assert f"{part} {text}" in shown(app)
+                await until_shown(pilot, f"{part} {text}")
 
 
 @hostile
@@ -105,7 +105,7 @@ async def test_the_review_shows_the_plan_as_it_is(text: str) -> None:
         await app.push_screen(WizardScreen(app.workspace, at="review"))
         await pilot.pause()
         for part in ("model", "template", "bucket", "why"):
-            assert f"{part} {text}" in shown(app)
+            await until_shown(pilot, f"{part} {text}")
 
 
 @hostile
@@ -126,7 +126,7 @@ async def test_an_endpoint_shows_its_values_as_they_are(text: str) -> None:
         screen._found(_details(text))
         await pilot.pause()
         for part in ("name", "reason", "image", "key", "value"):
-            assert f"{part} {text}" in shown(app)
+            await until_shown(pilot, f"{part} {text}")
 
 
 def _details(text: str) -> EndpointDetails:
@@ -165,7 +165,7 @@ async def test_chat_shows_questions_and_answers_as_they_are(text: str) -> None:
         await answer.finish(f"note {text}")
         await until(pilot, lambda: f"said {text}" in shown(app), "the answer")
         for part in ("name", "asked", "note"):
-            assert f"{part} {text}" in shown(app)
+            await until_shown(pilot, f"{part} {text}")
 
 
 class _Listening(Stage):

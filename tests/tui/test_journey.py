@@ -5,7 +5,7 @@ import pytest
 from core.account import open_account
 from core.endpoints.desk import list_endpoints
 from core.sandbox.daemon import RunningSandbox
-from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen
+from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, until_shown
 from tui.app import SagewizardApp
 from tui.screens.chat import ChatScreen
 from tui.screens.delete import DeleteScreen
@@ -21,7 +21,7 @@ async def test_from_nothing_to_a_chat_and_back_to_nothing(empty_sandbox: Running
     app = SagewizardApp(SANDBOX)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "No endpoints in us-east-1" in shown(app), "the empty list")
-        assert "SANDBOX" in shown(app)
+        await until_shown(pilot, "SANDBOX")
         await until(pilot, lambda: "123456789012" in shown(app), "the account's number")
 
         await pilot.press("n")
@@ -38,7 +38,7 @@ async def test_from_nothing_to_a_chat_and_back_to_nothing(empty_sandbox: Running
         await until(pilot, lambda: "Create a role for this endpoint" in shown(app), "the roles")
         await pilot.press("enter")
         await until(pilot, lambda: "Create endpoint – $" in shown(app), "the review")
-        assert "sagewizard --sandbox deploy sample --yes" in shown(app)
+        await until_shown(pilot, "sagewizard --sandbox deploy sample --yes")
 
         await pilot.press("enter")
         await until_screen(pilot, DeploymentScreen)
@@ -50,7 +50,7 @@ async def test_from_nothing_to_a_chat_and_back_to_nothing(empty_sandbox: Running
         answer = chat.answers[0]
         assert "endpoint" in answer.lower() or "model" in answer.lower()
         await until(pilot, lambda: answer.split()[0] in shown(app), "the answer's text")
-        assert "What is an endpoint?" in shown(app)
+        await until_shown(pilot, "What is an endpoint?")
 
         await pilot.press("escape")
         await until_screen(pilot, HomeScreen)

@@ -6,7 +6,7 @@ import pytest
 
 from core.deployments.events import Event
 from core.errors import DeploymentFailedError
-from tests.tui.driving import Stage, shown, until
+from tests.tui.driving import Stage, shown, until, until_shown
 from tests.tui.samples import a_draft, a_failed_run
 from tests.unit.plans import a_plan
 from tui import navigation
@@ -70,8 +70,8 @@ async def test_after_a_failure_told_at_length_the_log_is_still_in_view() -> None
     async with app.run_test(size=(80, 24)) as pilot:
         await app.push_screen(DeploymentScreen(app.workspace, run))
         await until(pilot, lambda: "the very last line" in shown(app), "the end of the log")
-        assert "✗ failed   Endpoint" in shown(app)
-        assert "Undo" in shown(app)
+        await until_shown(pilot, "✗ failed   Endpoint")
+        await until_shown(pilot, "Undo")
         assert "Package" not in shown(app)
         await pilot.resize_terminal(80, 45)
         await until(pilot, lambda: "Package" in shown(app), "all stages where there is room")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Button, DataTable, Input
 
-from tests.tui.driving import Stage, shown, type_text, until, words
+from tests.tui.driving import Stage, shown, type_text, until, until_shown, words
 from tests.tui.samples import a_draft, a_table
 from tests.unit.plans import a_plan
 from tui import navigation
@@ -49,7 +49,7 @@ async def test_a_model_that_cannot_be_is_refused_beside_the_field(typed: str, se
         field.value = typed
         await pilot.press("enter")
         await until(pilot, lambda: sentence in shown(app), "the refusal")
-        assert "→" in shown(app)
+        await until_shown(pilot, "→")
         assert screen.current == "model"
         assert field.value == typed
         field.value = "sample"
@@ -94,7 +94,7 @@ async def test_a_type_that_does_not_hold_the_model_is_not_taken() -> None:
         screen = await _open(app, a_draft(), "instance")
         await pilot.press("down", "down", "down", "enter")
         await until(pilot, lambda: "ml.g4dn.xlarge does not hold this model" in shown(app), "the reason")
-        assert "ml.g5.2xlarge holds it." in shown(app)
+        await until_shown(pilot, "ml.g5.2xlarge holds it.")
         assert screen.current == "instance"
 
 
@@ -141,7 +141,7 @@ async def test_the_review_names_the_act_and_its_price_and_does_it_on_enter() -> 
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await _open(app, a_draft(a_plan()), "review")
         await until(pilot, lambda: "Create endpoint – $0.115/h" in shown(app), "the button")
-        assert "$84/month" in shown(app)
+        await until_shown(pilot, "$84/month")
         assert isinstance(screen.focused, Button)
         await pilot.press("enter")
         await until(pilot, lambda: app.started == [a_plan()], "the start")
@@ -188,7 +188,7 @@ async def test_the_whole_reason_of_a_row_is_one_key_away_from_the_button() -> No
         )
         await pilot.press(*["down"] * 5)
         await until(pilot, lambda: f"2.6.0-transformers4.51.3-cpu-v2 – {why}" in words(app), "the container's reason")
-        assert "Create endpoint – $0.115/h" in shown(app)
+        await until_shown(pilot, "Create endpoint – $0.115/h")
 
 
 @pytest.mark.parametrize("name", ["two words", "-a", "a" * 64])
@@ -243,8 +243,8 @@ async def test_with_a_long_command_and_reason_the_button_stays_in_view() -> None
         await until(pilot, lambda: "Create endpoint" in shown(app), "the button")
         await pilot.press("up", "down", "down")
         await until(pilot, lambda: "Instance: " in shown(app), "the reason")
-        assert "Create endpoint" in shown(app)
-        assert "/month" in shown(app)
+        await until_shown(pilot, "Create endpoint")
+        await until_shown(pilot, "/month")
 
 
 async def test_another_model_marks_what_rested_on_the_old_one() -> None:
@@ -254,7 +254,7 @@ async def test_another_model_marks_what_rested_on_the_old_one() -> None:
         screen.query_one("#model-input", Input).value = "sample"
         await pilot.press("enter")
         await until(pilot, lambda: screen.draft.facts is not None, "the facts")
-        assert "! 3 Instance" in shown(app)
+        await until_shown(pilot, "! 3 Instance")
         assert screen.draft.table is None
 
 
@@ -301,6 +301,6 @@ async def test_nothing_that_fits_is_said_with_the_smallest_change() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await _open(app, replace(a_draft(), table=table), "instance")
         await until(pilot, lambda: "No instance type holds this model." in shown(app), "the sentence")
-        assert "A shorter context of 1,024 would fit." in shown(app)
+        await until_shown(pilot, "A shorter context of 1,024 would fit.")
         await pilot.press("enter")
         assert screen.current == "instance"

@@ -83,7 +83,7 @@ class HomeScreen(Screen[None]):
         for key, title, width in _COLUMNS:
             table.add_column(title, key=key, width=width)
         self._workspace.account_changed.subscribe(self, lambda _: self._account_changed())
-        self._workspace.endpoints_changed.subscribe(self, lambda _: self._look_now())
+        self._workspace.endpoints_changed.subscribe(self, self._endpoints_changed)
         self._workspace.run_changed.subscribe(self, self._run_changed)
         self.set_interval(REFRESH_SECONDS, self._look_again)
         self._account_changed()
@@ -107,6 +107,11 @@ class HomeScreen(Screen[None]):
         if self._workspace.account is not None and (self._endpoints is None or self._reopening):
             self._reopening = False
             self._look_now()
+
+    def _endpoints_changed(self, gone: str | None) -> None:
+        if self._endpoints is not None:  # what AWS said last may still have it
+            self._endpoints = tuple(endpoint for endpoint in self._endpoints if endpoint.name != gone)
+        self._look_now()
 
     def _run_changed(self, _run: "DeploymentRun") -> None:
         if self.is_current:
@@ -138,7 +143,7 @@ class HomeScreen(Screen[None]):
         workspace = self._workspace
         if workspace.problem:
             self.query_one(ProblemBox).show(workspace.problem)
-        self._rows = endpoint_rows(self._endpoints or (), workspace.runs, workspace.deleting)
+        self._rows = endpoint_rows(self._endpoints or (), workspace.runs, workspace.deleting, self._rows)
         known = self._endpoints is not None or bool(self._rows)
         waiting = not known and self.query_one(ProblemBox).problem is None
         self.set_class(not known, "-unknown")
