@@ -8,6 +8,7 @@ States of a resource: `creating` (a request may have been sent), `created`, `abs
 `deleting`, `deleted`, `kept` (left on purpose: shared, or not empty).
 """
 
+import fcntl
 import json
 import os
 import secrets
@@ -271,13 +272,12 @@ def _with(resources: tuple[Resource, ...], changed: Resource) -> tuple[Resource,
 
 
 def _is_locked(path: Path) -> bool:
-    lock = path.with_suffix(".lock")
-    if not lock.exists():
-        return False
-    probe = FileLock(lock)
     try:
-        probe.acquire(timeout=0)
-    except Timeout:
+        with path.with_suffix(".lock").open("rb") as lock:
+            # Shared, so that two who only read do not take each other for the one who writes; gone when it is closed.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    probe.release()
+    except FileNotFoundError:
+        return False
     return False

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import subprocess
 import sys
@@ -42,6 +43,15 @@ def test_a_run_in_progress_is_running_and_cannot_be_taken_over(tmp_path: Path) -
         with pytest.raises(SagewizardError, match="Another process"):
             Ledger.reopen(tmp_path, ledger.deployment.id)
     assert list_deployments(tmp_path)[0].status == "interrupted"
+
+
+def test_those_who_read_at_the_same_time_do_not_take_each_other_for_the_run(tmp_path: Path) -> None:
+    with Ledger.start(tmp_path, a_plan(), _ACCOUNT) as ledger:
+        ledger.record("role", "r", "created")
+        ledger.finish("ready")
+    with _path(tmp_path).with_suffix(".lock").open("rb") as another:
+        fcntl.flock(another, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert read_ledger(_path(tmp_path)).status == "ready"
 
 
 def test_a_killed_run_is_interrupted_and_its_record_true(tmp_path: Path) -> None:
