@@ -16,12 +16,22 @@ OWN_PATHS: Final = "/_sagewizard/"
 """Where the sandbox's own requests go; no S3 bucket can have this name."""
 
 _SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 30.0
+"""For the question whether it lives: on a busy machine a late answer is an answer."""
 
 
 def is_alive(running: RunningSandbox) -> bool:
-    """Whether what answers at the address is the very run that `running` names."""
+    """Whether what answers at the address is the very run that `running` names.
+
+    Raises:
+        UnreachableError: something takes the question and does not answer it: it may be busy, and nothing is known.
+    """
     try:
-        return bool(_ask(running, "GET", "health").get("instance") == running.instance)
+        return bool(_ask(running, "GET", "health", seconds=_PATIENCE_SECONDS).get("instance") == running.instance)
+    except UnreachableError as error:
+        if isinstance(error.__cause__, TimeoutError):
+            raise
+        return False
     except SagewizardError:
         return False
 
@@ -42,10 +52,15 @@ def set_quota(running: RunningSandbox, instance_type: str, count: int, region: s
 
 
 def _ask(
-    running: RunningSandbox, method: str, path: str, payload: Mapping[str, Any] | None = None
+    running: RunningSandbox,
+    method: str,
+    path: str,
+    payload: Mapping[str, Any] | None = None,
+    *,
+    seconds: float = _SECONDS,
 ) -> Mapping[str, Any]:
     # Not through any proxy: http.client knows none.
-    connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=seconds)
     headers = {"Authorization": f"Bearer {running.secret_access_key}", "Content-Type": "application/json"}
     try:
         connection.request(method, OWN_PATHS + path, body=json.dumps(payload) if payload else None, headers=headers)
@@ -54,7 +69,7 @@ def _ask(
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise UnreachableError(
             f"The sandbox at {running.url} does not answer ({clean_line(str(error))}).",
-            fix="Stop it with `sagewizard sandbox stop` and start it again.",
+            fix="Try again in a moment, or end it with `sagewizard sandbox stop`: its account is kept.",
         ) from error
     finally:
         connection.close()

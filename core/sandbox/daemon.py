@@ -44,6 +44,7 @@ def start(*, port: int | None = None) -> RunningSandbox:
 
     Raises:
         UsageError: `port` is no port, or a sandbox runs already on another one.
+        UnreachableError: one runs that does not answer; it may be busy with somebody's endpoints, and is left alone.
         SagewizardError: the extra is not installed, `port` is taken, or the process did not come up.
     """
     if port is not None and not 1 <= port <= 65535:
@@ -64,7 +65,11 @@ def start(*, port: int | None = None) -> RunningSandbox:
 
 
 def status() -> RunningSandbox | None:
-    """Return the sandbox that runs and answers; `None` when there is none."""
+    """Return the sandbox that runs and answers; `None` when there is none.
+
+    Raises:
+        UnreachableError: one runs, and does not answer.
+    """
     running = state_files.read_running()
     if running is None or processes.identity(running.pid) != running.process:
         return None
