@@ -45,6 +45,8 @@ class LogTail:
         self._tokens: dict[str, str] = {}
         self._by_stream = False
         self._denied = False
+        self._read_already: list[LogLine] = []
+        """Lines of a reading that failed before its end: they are not read again, and go out with the next one."""
 
     def new_lines(self) -> tuple[LogLine, ...]:
         """Return the lines that came since the last call, in order of time. A group that does not exist has none.
@@ -59,13 +61,15 @@ class LogTail:
             return ()
         with explained(f"read the log group {self._group}"):
             try:
-                lines = list(self._read())
+                for line in self._read():
+                    self._read_already.append(line)  # kept one by one: the next page may fail
             except ClientError as error:
                 if error_code(error) == "ResourceNotFoundException":
                     return ()
                 if error_code(error) in {"AccessDenied", "AccessDeniedException"}:
                     self._denied = True
                 raise
+        lines, self._read_already = self._read_already, []
         return tuple(sorted(lines, key=lambda line: line.at))
 
     def _read(self) -> Iterator[LogLine]:

@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from core.aws.clients import Clients
 from core.aws.logs import LogTail, endpoint_log_group
-from core.errors import AccessError
+from core.errors import AccessError, SagewizardError
 
 GROUP = endpoint_log_group("e")
 NOON = 1_767_268_800_000
@@ -63,6 +63,16 @@ def test_each_line_comes_once_and_in_order(stub: Stubber, tail: LogTail) -> None
     lines = tail.new_lines()
     assert [(line.stream, line.text) for line in lines] == [("A/2", "late"), ("A/1", "three")]
     assert lines[1].at == datetime(2026, 1, 1, 12, 0, 0, 3000, tzinfo=UTC)
+
+
+def test_lines_read_before_a_page_failed_are_not_lost(stub: Stubber, tail: LogTail) -> None:
+    filtered(stub, [event(1, "one")], next="p")
+    stub.add_client_error("filter_log_events", "InternalFailure", "again, please", http_status_code=500)
+    with pytest.raises(SagewizardError):
+        tail.new_lines()
+    filtered(stub, [event(1, "one")], next="p")
+    filtered(stub, [event(2, "two")], page="p")
+    assert [line.text for line in tail.new_lines()] == ["one", "two"]
 
 
 def test_lines_are_safe_to_show_and_keep_their_indentation(stub: Stubber, tail: LogTail) -> None:
