@@ -124,6 +124,50 @@ def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, st
     return from_aws_tags(found["TagSet"])
 
 
+def encryption_key(clients: Clients, name: str, account_id: str) -> str | None:
+    """Return the KMS key that the bucket encrypts new objects with, as the bucket names it: ARN, id or alias.
+
+    `None` where S3's own keys do it, and where that may not be asked.
+
+    Raises:
+        UnreachableError, SagewizardError: AWS did not answer, or refused.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"look how the bucket {name} encrypts"):
+        try:
+            found = clients.get("s3").get_bucket_encryption(Bucket=name, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) in _ABSENT | _FORBIDDEN | {"ServerSideEncryptionConfigurationNotFoundError"}:
+                return None
+            raise
+    for rule in found["ServerSideEncryptionConfiguration"]["Rules"]:
+        key = rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
+        if isinstance(key, str):
+            return key
+    return None
+
+
+def has_policy(clients: Clients, name: str, account_id: str) -> bool:
+    """Return whether the bucket has a policy of its own; also where that may not be asked, for then it may have one.
+
+    Raises:
+        UnreachableError, SagewizardError: AWS did not answer, or refused.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"look for a policy of the bucket {name}"):
+        try:
+            clients.get("s3").get_bucket_policy_status(Bucket=name, ExpectedBucketOwner=account_id)
+        except ClientError as error:
+            if error_code(error) in _FORBIDDEN:
+                return True
+            if error_code(error) in _ABSENT | {"NoSuchBucketPolicy"}:
+                return False
+            raise
+    return True
+
+
 def delete_bucket_if_empty(clients: Clients, name: str, account_id: str) -> bool:
     """Delete the bucket unless it holds something; whether it is ours is the caller's to know.
 

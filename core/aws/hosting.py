@@ -25,7 +25,7 @@ from core.aws.propagation import (
 )
 from core.aws.tags import DEPLOYMENT, as_aws_tags, from_aws_tags
 from core.cancellation import CancelToken
-from core.errors import NotFoundError, RefusedError, SagewizardError
+from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError
 
 _T = TypeVar("_T")
 
@@ -68,6 +68,8 @@ def create_model(
         CancelledByUser: stopped while waiting.
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
+    from botocore.exceptions import ClientError
+
     if (model_data_url is None) == (model_data_prefix is None):
         raise ValueError("give either model_data_url or model_data_prefix")
     container: dict[str, Any] = {"Image": image, "Environment": dict(environment)}
@@ -85,18 +87,27 @@ def create_model(
         return made
 
     with explained(f"create the model {name}"):
-        return _unless_taken(
-            "model",
-            name,
-            lambda: retried(
-                call,
-                while_failing=is_new_role_failure,
-                seconds=ROLE_SECONDS if role_is_new else 0,
-                cancel=cancel or CancelToken(),
-                on_wait=on_wait,
-            ),
-            _Made(clients, tags, lambda: describe_model(clients, name).arn),
-        )
+        try:
+            return _unless_taken(
+                "model",
+                name,
+                lambda: retried(
+                    call,
+                    while_failing=is_new_role_failure,
+                    seconds=ROLE_SECONDS if role_is_new else 0,
+                    cancel=cancel or CancelToken(),
+                    on_wait=on_wait,
+                ),
+                _Made(clients, tags, lambda: describe_model(clients, name).arn),
+            )
+        except ClientError as error:
+            if not is_new_role_failure(error):
+                raise
+            raise AccessError(
+                f"SageMaker cannot use the role {role_arn} for the model {name}: {error_message(error)}",
+                fix="Choose a role that trusts sagemaker.amazonaws.com and may read that object (s3:GetObject), or let "
+                "sagewizard create one.",
+            ) from error
 
 
 def create_endpoint_config(

@@ -48,16 +48,20 @@ def artifact_policy(
     prefix: str,
     image_repository_arn: str,
     endpoint_name: str,
+    kms_key: str | None = None,
 ) -> dict[str, Any]:
     """Return what the role of one deployment must be allowed: its artifact, its image, its log group, its metrics.
 
-    `prefix` is the key prefix of the artifact, without a slash at its end.
+    `prefix` is the key prefix of the artifact, without a slash at its end. `kms_key` is the key of one's own that the
+    bucket encrypts with: an ARN, an id, or an alias (`alias/NAME`).
     """
     prefix = prefix.rstrip("/")
     log_group = f"arn:{partition}:logs:{region}:{account_id}:log-group:/aws/sagemaker/Endpoints/{endpoint_name}"
+    decryption = [] if kms_key is None else [_decryption(f"arn:{partition}:kms:{region}:{account_id}", kms_key)]
     return {
         "Version": "2012-10-17",
         "Statement": [
+            *decryption,
             {
                 "Sid": "ReadArtifact",
                 "Effect": "Allow",
@@ -100,6 +104,20 @@ def artifact_policy(
             },
         ],
     }
+
+
+def _decryption(keys: str, key: str) -> dict[str, Any]:
+    """Return the statement that lets objects encrypted with `key` be read; the ARNs of the account's begin with `keys`.
+
+    IAM takes no aliases for resources; a condition can hold a statement to the key that has one ("Use aliases to
+    control access to KMS keys", AWS KMS Developer Guide).
+    """
+    statement: dict[str, Any] = {"Sid": "DecryptArtifact", "Effect": "Allow", "Action": "kms:Decrypt"}
+    name = key.rpartition(":")[2]  # of an ARN, what comes last: `key/ID` or `alias/NAME`
+    if name.startswith("alias/"):
+        condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": name}}
+        return {**statement, "Resource": f"{keys}:key/*", "Condition": condition}
+    return {**statement, "Resource": key if key.startswith("arn:") else f"{keys}:key/{key}"}
 
 
 def _names_sagemaker(principal: object) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from urllib.parse import unquote
 
+from core.aws import buckets
 from core.aws.clients import Clients
 from core.aws.failures import error_code, explained, is_final_no
 from core.aws.policies import trust_policy, trusts_sagemaker
@@ -83,7 +84,8 @@ def find_role(clients: Clients, name_or_arn: str) -> Role:
 def check_role(clients: Clients, role: Role, bucket: str, key: str) -> Readable:
     """Make sure that SageMaker may take on the role and, as far as IAM says, that the role can read the artifact.
 
-    IAM's simulator judges the role's own policies. Where it may not be asked, or cannot decide, nothing is refused.
+    IAM's simulator judges the role's own policies. Where it may not be asked, or cannot decide, nothing is refused; nor
+    where nothing but a policy of the bucket can allow it, which the simulator does not see.
 
     Raises:
         RefusedError: the role does not trust SageMaker, or may not read the artifact.
@@ -99,12 +101,14 @@ def check_role(clients: Clients, role: Role, bucket: str, key: str) -> Readable:
             fix=_usable_roles(clients),
         )
     decision = _simulate(clients, role, bucket, key)
-    if decision == "no":
+    if decision == "no" and buckets.has_policy(clients, bucket, role.arn.split(":")[4]):
+        return "unknown"
+    if decision in {"no", "denied"}:
         raise RefusedError(
             f"The role {role.name} may not read s3://{bucket}/{key}: it lacks s3:GetObject there.",
             fix="Choose another role, let sagewizard create one, or use a bucket with “sagemaker” in its name.",
         )
-    return decision
+    return "yes" if decision == "yes" else "unknown"
 
 
 def create_role(
@@ -280,7 +284,7 @@ def _policy_given(clients: Clients, name: str) -> UsageError:
 def _usable_roles(clients: Clients) -> str:
     """Return the sentence that names the roles a person can use instead."""
     try:
-        names = [role.name for role in list_roles(clients)]
+        names = [role.name for role in list_roles(clients) if not role.ours]  # those read one artifact each
     except SagewizardError:
         return "Give the name or ARN of a role that SageMaker may take on, or let sagewizard create one."
     if not names:
@@ -289,7 +293,8 @@ def _usable_roles(clients: Clients) -> str:
     return f"Roles that SageMaker may take on: {', '.join(names[:_SUGGESTED])}{more}. Or let sagewizard create one."
 
 
-def _simulate(clients: Clients, role: Role, bucket: str, key: str) -> Literal["yes", "no", "unknown"]:
+def _simulate(clients: Clients, role: Role, bucket: str, key: str) -> Literal["yes", "no", "denied", "unknown"]:
+    """Return what the role's own policies say: `no` where none allows it, `denied` where one forbids it."""
     try:
         with explained("ask IAM whether the role can read the model"):
             answer = clients.get("iam").simulate_principal_policy(
@@ -300,9 +305,14 @@ def _simulate(clients: Clients, role: Role, bucket: str, key: str) -> Literal["y
     except SagewizardError:  # not everybody may ask; CreateModel says for sure
         return "unknown"
     results = answer.get("EvaluationResults", [])
-    if not results or any(result.get("MissingContextValues") for result in results):
+    # What a decision lacks stands with the resource it is about.
+    of_resources = [one for result in results for one in result.get("ResourceSpecificResults", ())]
+    if not results or any(one.get("MissingContextValues") for one in (*results, *of_resources)):
         return "unknown"
-    return "yes" if all(result["EvalDecision"] == "allowed" for result in results) else "no"
+    decisions = {result["EvalDecision"] for result in results}
+    if "explicitDeny" in decisions:
+        return "denied"
+    return "yes" if decisions == {"allowed"} else "no"
 
 
 def _role(item: Mapping[str, Any]) -> Role:

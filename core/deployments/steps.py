@@ -94,6 +94,7 @@ def provide_role(run: Run, archive_uri: str) -> str:
             prefix=key.rpartition("/")[0],
             image_repository_arn=image_repository_arn(plan.container.image, partition),
             endpoint_name=plan.endpoint.name,
+            kms_key=buckets.encryption_key(account.clients, bucket, account.identity().account_id),
         )
         with run.making("role", name, in_one=False):
             role = roles.create_role(account.clients, name, policy=policy, tags=run.tags)

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from core.errors import SagewizardError
@@ -33,6 +34,7 @@ from core.sandbox.keeping.hosting import Hosting
 from core.sandbox.keeping.records import Records, UnusableError
 from core.sandbox.moto_account import MotoAccount
 from core.sandbox.moto_services import SERVICES, MotoServices
+from core.sandbox.policy_simulator import PolicySimulator
 from core.sandbox.quotas import ServiceQuotas
 from core.sandbox.state_files import RunningSandbox
 
@@ -115,9 +117,11 @@ class Services:
         )
         self._sagemaker = JsonService("SageMaker", "sagemaker", operations(state, self._account, self._supervisor))
         self._runtime = Runtime(state, self._supervisor)
+        simulator = PolicySimulator(partial(self._moto.handle, "iam"), self._account.role)
         self.front = Front(
             {
                 **{name: self._by_moto(name) for name in SERVICES},
+                "iam": lambda environ, start_response, _region: simulator(environ, start_response),
                 "sagemaker": self._hosting,
                 "servicequotas": self._keeping(
                     JsonService("Service Quotas", "service-quotas", ServiceQuotas(state).operations())

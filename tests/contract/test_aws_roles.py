@@ -73,6 +73,9 @@ def test_a_role_is_made_found_listed_and_deleted(clients: Clients, name: str) ->
 
 def test_a_role_is_found_and_checked_where_only_listing_is_allowed(clients: Clients, name: str) -> None:
     arn = by_hand(clients, name, trust_policy())
+    clients.get("iam").put_role_policy(
+        RoleName=name, PolicyName=roles.POLICY_NAME, PolicyDocument=json.dumps(policy_for(name))
+    )
 
     def deny(**_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetRole")

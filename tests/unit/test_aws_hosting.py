@@ -15,7 +15,7 @@ from core.aws.failures import is_final_no
 from core.aws.propagation import is_new_role_failure, retried
 from core.aws.tags import DEPLOYMENT
 from core.cancellation import CancelToken
-from core.errors import CancelledByUser, NotFoundError, RefusedError, SagewizardError
+from core.errors import AccessError, CancelledByUser, NotFoundError, RefusedError, SagewizardError
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 UNKNOWN_ROLE = (
@@ -174,8 +174,9 @@ def test_a_model_is_made_once_its_new_role_is_known(stub: Stubber, clients: OneC
 
 def test_an_old_roles_failure_is_told_at_once(stub: Stubber, clients: OneClient) -> None:
     stub.add_client_error("create_model", "ValidationException", UNKNOWN_ROLE)
-    with pytest.raises(SagewizardError, match="Could not create the model m: Could not assume role"):
+    with pytest.raises(AccessError, match=f"SageMaker cannot use the role {ROLE} for the model m: Could not") as caught:
         make_model(clients, role_is_new=False)
+    assert "let sagewizard create one" in caught.value.fix
 
 
 def test_a_model_on_a_prefix_says_that_it_is_not_compressed(stub: Stubber, clients: OneClient) -> None:

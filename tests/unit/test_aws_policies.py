@@ -44,6 +44,34 @@ def test_a_policy_that_does_not_name_sagemaker_is_seen(statements: Any) -> None:
     assert not trusts_sagemaker({"Statement": statements})
 
 
+@pytest.mark.parametrize(
+    ("key", "resource", "condition"),
+    [
+        ("1234abcd", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd", None),
+        ("arn:aws:kms:eu-west-1:999999999999:key/1234", "arn:aws:kms:eu-west-1:999999999999:key/1234", None),
+        ("alias/models", "arn:aws:kms:eu-west-1:123456789012:key/*", "alias/models"),
+        ("arn:aws:kms:eu-west-1:123456789012:alias/models", "arn:aws:kms:eu-west-1:123456789012:key/*", "alias/models"),
+    ],
+)
+def test_of_a_bucket_with_a_key_of_ones_own_the_role_may_decrypt_with_that_key_only(
+    key: str, resource: str, condition: str | None
+) -> None:
+    policy = artifact_policy(
+        partition="aws",
+        region="eu-west-1",
+        account_id="123456789012",
+        bucket="b",
+        prefix="x",
+        image_repository_arn="arn:aws:ecr:eu-west-1:763104351884:repository/hf",
+        endpoint_name="chat",
+        kms_key=key,
+    )
+    (found,) = [statement for statement in policy["Statement"] if statement["Action"] == "kms:Decrypt"]
+    assert found["Resource"] == resource
+    held_to = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": condition}} if condition else None
+    assert found.get("Condition") == held_to
+
+
 def test_our_own_trust_policy_names_sagemaker() -> None:
     assert trusts_sagemaker(trust_policy())
 

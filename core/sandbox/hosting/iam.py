@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 Document = Mapping[str, Any]
 Context = Mapping[str, str]
+Decision = Literal["allowed", "explicitDeny", "implicitDeny"]
+"""In IAM's own words: a statement allows it, one denies it, or none says anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,29 @@ class RolePolicies:
 
     def allows(self, action: str, resource: str, context: Context | None = None) -> bool:
         """Whether the role may do `action` (`s3:GetObject`) to the ARN `resource`. `context` has condition keys."""
-        context = context or {}
-        if not _decide(self.policies, action, resource, context):
-            return False
-        return self.boundary is None or _decide((self.boundary,), action, resource, context)
+        return self.decision(action, resource, context) == "allowed"
+
+    def decision(self, action: str, resource: str, context: Context | None = None) -> Decision:
+        """Return what the role's policies, and its boundary, say of doing `action` to the ARN `resource`."""
+        said = {_decide(self.policies, action, resource, context or {})}
+        if self.boundary is not None:
+            said.add(_decide((self.boundary,), action, resource, context or {}))
+        if "explicitDeny" in said:
+            return "explicitDeny"
+        return "implicitDeny" if "implicitDeny" in said else "allowed"
+
+    def condition_keys(self, action: str) -> tuple[str, ...]:
+        """Return the condition keys that statements about `action` depend on, in order of the alphabet."""
+        documents = self.policies if self.boundary is None else (*self.policies, self.boundary)
+        keys = {
+            str(key)
+            for document in documents
+            for statement in _statements(document)
+            if _covers(statement, "Action", action, {}, ignore_case=True)
+            for tests in dict(statement.get("Condition") or {}).values()
+            for key in dict(tests)
+        }
+        return tuple(sorted(keys))
 
     def trusts(self, service: str, context: Context | None = None) -> bool:
         """Whether the service principal `service` may assume the role."""
@@ -46,7 +67,7 @@ class RolePolicies:
         return "Allow" in verdicts and "Deny" not in verdicts
 
 
-def _decide(documents: Iterable[Document], action: str, resource: str, context: Context) -> bool:
+def _decide(documents: Iterable[Document], action: str, resource: str, context: Context) -> Decision:
     verdicts = {
         statement.get("Effect")
         for document in documents
@@ -55,7 +76,9 @@ def _decide(documents: Iterable[Document], action: str, resource: str, context: 
         and _covers(statement, "Resource", resource, context, ignore_case=False)
         and _conditions_hold(statement, context)
     }
-    return "Allow" in verdicts and "Deny" not in verdicts
+    if "Deny" in verdicts:
+        return "explicitDeny"
+    return "allowed" if "Allow" in verdicts else "implicitDeny"
 
 
 def _statements(document: Document) -> list[Mapping[str, Any]]:
