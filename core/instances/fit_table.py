@@ -45,7 +45,8 @@ def fit_table(
 ) -> FitTable:
     """Return how a model runs on all of `instances`, the ones to consider first, and the one to take.
 
-    `quotas` is `None` where they are not known; a type that known quotas do not name has none.
+    `quotas` is `None` where they are not known. So is that of a type they do not name: Service Quotas leaves out what
+    it has no applied value of. Such a type is not refused, and not recommended either.
 
     Raises:
         UsageError: as `fit`.
@@ -53,10 +54,11 @@ def fit_table(
     needs = requirements(facts, weights, context=context, concurrency=concurrency)
     rows = []
     for instance in instances:
-        quota = None if quotas is None else quotas.get(instance.name, Quota(0, 0))
+        quota = None if quotas is None else quotas.get(instance.name)
         rows.append(FitRow(_fit(needs, instance), prices.get(instance.name, UNKNOWN), quota))
     rows.sort(key=_order)
-    recommended = next((row.fit.instance.name for row in rows if _recommendable(row, needs)), None)
+    known = quotas is not None
+    recommended = next((row.fit.instance.name for row in rows if _recommendable(row, needs, quotas_known=known)), None)
     return FitTable(
         context=needs.context,
         concurrency=concurrency,
@@ -130,9 +132,10 @@ def _order(row: FitRow) -> tuple[bool, bool, float, int, int, str]:
     return (not row.fit.fits, price is None, price or 0.0, gpus, instance.memory_bytes, instance.name)
 
 
-def _recommendable(row: FitRow, needs: Requirements) -> bool:
+def _recommendable(row: FitRow, needs: Requirements, *, quotas_known: bool) -> bool:
     """Whether a type fits with head room for what the arithmetic does not know, is fast enough, and may be started."""
     budgets = (row.fit.host, row.fit.disk, row.fit.gpu)
     roomy = all(budget is None or budget.required_bytes <= budget.usable_bytes * (1 - HEAD_ROOM) for budget in budgets)
     fast = row.fit.gpu is not None or needs.weight_bytes <= MOST_ON_CPU
-    return row.fit.fits and roomy and fast and (row.quota is None or row.quota.left > 0)
+    startable = row.quota.left > 0 if row.quota is not None else not quotas_known
+    return row.fit.fits and roomy and fast and startable

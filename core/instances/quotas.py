@@ -35,7 +35,7 @@ class Quota:
 def fetch_quotas(clients: Clients, *, cancel: CancelToken) -> Mapping[str, Quota] | None:
     """Return the endpoint quotas of the clients' region, by instance type; `None` where they may not be asked for.
 
-    A type that is not in the answer has no quota that Service Quotas knows of.
+    The quota of a type that is not in the answer is not known.
 
     Raises:
         CancelledByUser: stopping was asked for.

@@ -189,11 +189,11 @@ def test_a_type_without_quota_is_not_recommended() -> None:
     assert found.recommended == "ml.m5.large"
     by_name = {row.fit.instance.name: row for row in found.rows}
     assert by_name["ml.t2.medium"].quota == Quota(2, 2)
-    assert by_name["ml.c5.large"].quota == Quota(0, 0)
+    assert by_name["ml.c5.large"].quota is None  # not listed: not known, and no reason to refuse it
 
 
 def test_without_any_quota_the_sentence_says_where_to_ask() -> None:
-    found = table(LLAMA_8B, 16_060_000_000, quotas={})
+    found = table(LLAMA_8B, 16_060_000_000, quotas=dict.fromkeys(catalog(), Quota(0, 0)))
     assert found.recommended is None
     assert found.smallest_change is not None
     assert "Service Quotas" in found.smallest_change
