@@ -6,7 +6,7 @@ ListServiceQuotas shows. An increase that is asked for is granted at once.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -17,7 +17,7 @@ from core.instances.catalog import catalog
 from core.sandbox.hosting.checks import partition_of
 from core.sandbox.hosting.errors import ApiError
 from core.sandbox.hosting.listing import slice_page
-from core.sandbox.hosting.records import HostingState, RegionState
+from core.sandbox.hosting.records import HostingState, RegionState, VariantRecord
 from core.sandbox.json_service import Operation
 from core.sandbox.moto_services import ACCOUNT_ID
 
@@ -48,12 +48,14 @@ def limit(region: RegionState, instance_type: str) -> int:
 
 def used(region: RegionState, instance_type: str) -> int:
     """Return how many instances of a type its endpoints have or are about to have."""
+
+    def instances(variants: Iterable[VariantRecord]) -> int:
+        return sum(variant.desired_count for variant in variants if variant.instance_type == instance_type)
+
     return sum(
-        variant.desired_count
+        max(instances(endpoint.variants), instances(endpoint.pending))
         for endpoint in region.endpoints.values()
         if endpoint.status not in {"Failed", "Deleting"}
-        for variant in endpoint.variants
-        if variant.instance_type == instance_type
     )
 
 

@@ -49,6 +49,15 @@ def test_endpoints_use_instances_until_they_are_gone_or_failed() -> None:
     assert quotas.used(region, "ml.m5.large") == 7
 
 
+def test_while_it_is_updated_an_endpoint_uses_the_larger_of_what_it_has_and_will_have() -> None:
+    region = RegionState()
+    region.endpoints["more"] = endpoint("more", "Updating", 1)
+    region.endpoints["more"].pending = endpoint("", "Updating", 2).variants
+    region.endpoints["fewer"] = endpoint("fewer", "Updating", 3)
+    region.endpoints["fewer"].pending = endpoint("", "Updating", 1).variants
+    assert quotas.used(region, "ml.g5.xlarge") == 5
+
+
 def test_a_quota_that_was_set_counts_also_when_it_is_lower() -> None:
     region = RegionState(quotas={"ml.g5.xlarge": 0, "ml.p5.48xlarge": 4})
     assert quotas.limit(region, "ml.g5.xlarge") == 0

@@ -6,7 +6,6 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import core
+from core.sandbox.containers import reaper
 from core.sandbox.containers.requirements import INSTALL_VARIABLE
 from core.sandbox.hosting.container_logs import pump
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _PING_SECONDS: Final = 2.0  # what SageMaker gives a ping
 _POLL_SECONDS: Final = 0.03
-_GRACE_SECONDS: Final = 2.0  # between SIGTERM and SIGKILL; SageMaker gives 30, a person who waits has less patience
+_ENDING_SECONDS: Final = 10.0  # more than the reaper takes to end a child that does not heed SIGTERM
 _KEPT: Final = (
     "PATH",
     "LANG",
@@ -50,7 +50,8 @@ class ContainerEndedError(Exception):
 class Container:
     """One child process with its port, scratch folder and output. `folder` is its own; `folder/model` the artifact.
 
-    The child ends when this process does, however that ends: it watches a pipe whose other end is held here.
+    It runs under a reaper, which ends it, and all that it has started, when it is told to or this process ends, however
+    that ends: the reaper watches a pipe whose other end is held here.
     """
 
     def __init__(self, module: str, folder: Path, write_log: Callable[[str], None]) -> None:
@@ -80,8 +81,9 @@ class Container:
             if self._closed:
                 raise ContainerEndedError
             self._process = process = subprocess.Popen(
-                # -P: the working folder holds the model, whose files must not be found by `import`
                 [
+                    *(sys.executable, "-I", "-S", reaper.__file__),
+                    # -P: the working folder holds the model, whose files must not be found by `import`
                     *(sys.executable, "-P", "-m", self._module),
                     *("--model-dir", str(self.model_dir)),
                     *("--listener", str(listener.fileno())),
@@ -169,9 +171,9 @@ class Container:
             self._lock.wait_for(lambda: not self._serving or self._closed, timeout)
 
     def reap(self) -> None:
-        """Take leave of a child that has ended by itself: its group, its pipes, its last output."""
+        """Take leave of a child that has ended by itself: its pipes, its last output."""
         self.ready = False
-        self._end(0)
+        self._end()
 
     def close(self) -> None:
         """End the child, and what it has started, and remove the folder. May be called twice."""
@@ -179,31 +181,27 @@ class Container:
             self._closed = True
             self._lock.notify_all()
         self.ready = False
-        self._end(_GRACE_SECONDS)
+        self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _end(self, grace: float) -> None:
+    def _end(self) -> None:
         with self._ending:  # whoever comes second waits, and finds the child gone: its number may be another's by then
             if self._process is not None:
-                self._end_process(self._process, grace)
+                self._end_process(self._process)
                 self._process = None
 
-    def _end_process(self, process: "subprocess.Popen[bytes]", grace: float) -> None:
+    def _end_process(self, process: "subprocess.Popen[bytes]") -> None:
         if process.poll() is None:
-            _signal_group(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(grace)
-        _signal_group(process.pid, signal.SIGKILL)  # also what the model's code has left behind
+            process.terminate()
+            try:
+                process.wait(_ENDING_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()  # the child's own guard ends it then
         process.wait()
         if process.stdin:
             process.stdin.close()
         if self._pump:
             self._pump.join(1.0)
-
-
-def _signal_group(group: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
 
 
 def child_environment(model: Mapping[str, str], home: Path) -> dict[str, str]:

@@ -16,8 +16,9 @@ EndpointStatus = Literal[
 
 
 def now() -> datetime:
-    """Return the present moment, UTC."""
-    return datetime.now(UTC)
+    """Return the present moment, UTC, to the millisecond: what AWS tells is what is filtered and sorted by."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 @dataclass
@@ -65,7 +66,10 @@ class VariantRecord:
 
 @dataclass
 class EndpointRecord:
-    """An endpoint. Its status and variants change while its containers start, are updated and stop."""
+    """An endpoint. Its status and variants change while its containers start, are updated and stop.
+
+    `pending` are the variants that an update is about to put in the place of the others.
+    """
 
     name: str
     arn: str
@@ -73,6 +77,7 @@ class EndpointRecord:
     config_name: str
     variants: list[VariantRecord]
     tags: dict[str, str]
+    pending: list[VariantRecord] = field(default_factory=list)
     status: EndpointStatus = "Creating"
     failure_reason: str | None = None
     created: datetime = field(default_factory=now)

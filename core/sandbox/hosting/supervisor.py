@@ -119,6 +119,7 @@ class Supervisor:
         """
         with self._state.lock:
             endpoint.status = "Updating"
+            endpoint.pending = list(new_variants)
             endpoint.modified = now()
         live = self._live_endpoint(endpoint)
         self._in_thread(live, lambda: self._replace(live, new_config_name, new_variants))
@@ -223,6 +224,7 @@ class Supervisor:
     def _settle(self, live: _LiveEndpoint, failure: str | None) -> None:
         """End a change: in service with what runs, or failed with nothing that does."""
         with self._state.lock:
+            live.record.pending = []
             if not live.stop.is_set():
                 live.record.status = "InService" if live.variants else "Failed"
                 live.record.failure_reason = failure
@@ -315,8 +317,10 @@ class Supervisor:
         return {
             "SM_MODEL_DIR": str(container.model_dir),
             "SAGEMAKER_REGION": region,
-            **{name: str(value) for name, value in model.items()},
-            # Last, so that nothing that runs here can be pointed at AWS.
+            # Of the model's variables none may point what runs here at AWS: a profile, an endpoint of one service, …
+            **{name: str(value) for name, value in model.items() if not name.upper().startswith("AWS_")},
+            "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
             "AWS_ENDPOINT_URL": self._endpoint_url,
             "AWS_ACCESS_KEY_ID": self._credentials.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self._credentials.secret_access_key,

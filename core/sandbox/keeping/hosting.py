@@ -79,7 +79,7 @@ def _put_endpoint_back(held: RegionState, name: str, kept: Any) -> None:
     if kept["status"] == "Deleting":
         return
     variants = [VariantRecord(**variant) for variant in kept["variants"]]
-    endpoint = EndpointRecord(**{**_dated(kept), "variants": variants})
+    endpoint = EndpointRecord(**{**_dated(kept), "variants": variants, "pending": []})
     if endpoint.status != "Failed":
         variants = [replace(variant, current_count=0, current_weight=0.0) for variant in variants]
         endpoint = replace(endpoint, status="Creating", failure_reason=None, variants=variants)
