@@ -39,7 +39,10 @@ class Front:
         scope = scope_of(environ)
         if scope is None:
             message = "The request is not signed; the sandbox answers signed requests only."
-            return error_for(environ, "s3", "AccessDenied", message, status=403).send(start_response)
+            asked, code = (
+                ("s3", "AccessDenied") if _looks_like_s3(environ) else ("", "MissingAuthenticationTokenException")
+            )
+            return error_for(environ, asked, code, message, status=403).send(start_response)
         try:
             if not self._knows_key(scope.access_key_id):
                 code = "InvalidAccessKeyId" if scope.service == "s3" else _unknown_key(environ)
@@ -54,6 +57,12 @@ class Front:
             _log.exception("%s %s failed", environ.get("REQUEST_METHOD"), quote(str(environ.get("PATH_INFO"))))
             message = "The sandbox itself failed on this request; its log has the details."
             return error_for(environ, scope.service, "InternalFailure", message, status=500).send(start_response)
+
+
+def _looks_like_s3(environ: Mapping[str, Any]) -> bool:
+    """Return whether an unsigned request may be one to S3: the other services ask by a header, or in JSON or a form."""
+    kind = str(environ.get("CONTENT_TYPE", ""))
+    return "HTTP_X_AMZ_TARGET" not in environ and "json" not in kind and "x-www-form-urlencoded" not in kind
 
 
 def _unknown_key(environ: Mapping[str, Any]) -> str:

@@ -62,12 +62,14 @@ class JsonService:
 
 
 def _body(environ: Mapping[str, Any]) -> dict[str, Any]:
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length > _LARGEST_REQUEST:
-        raise ApiError("RequestEntityTooLargeException", f"The request has more than {_LARGEST_REQUEST} bytes.")
+    chunked = bool(environ.get("wsgi.input_terminated"))
     try:
-        found = json.loads(environ["wsgi.input"].read(length) or b"{}")
-    except ValueError as error:
+        length = int(environ.get("CONTENT_LENGTH") or (_LARGEST_REQUEST + 1 if chunked else 0))
+        text = environ["wsgi.input"].read(min(max(length, 0), _LARGEST_REQUEST + 1))
+        if len(text) > _LARGEST_REQUEST:
+            raise ApiError("RequestEntityTooLargeException", f"The request has more than {_LARGEST_REQUEST} bytes.")
+        found = json.loads(text or b"{}")
+    except (ValueError, RecursionError) as error:
         raise ApiError("SerializationException", "The request is not JSON.") from error
     if not isinstance(found, dict):
         raise ApiError("SerializationException", "The request is not a JSON object.")

@@ -35,6 +35,15 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, folder: Path, kind: bytes) -> None:
+    info, content = member("header", bytes(2 * 2**20), type=kind)
+    path = tmp_path / "a"
+    path.write_bytes(gzip.compress(info.tobuf(tarfile.USTAR_FORMAT) + content + bytes(1024)))
+    with pytest.raises(UnpackError, match="a header of 2097152 bytes"):
+        unpack(path, folder, go_on)
+
+
 def test_a_tree_is_unpacked(tmp_path: Path, folder: Path) -> None:
     made = archive(tmp_path / "a", member("./config.json", b"{}"), member("code/inference.py", b"x = 1"))
     unpack(made, folder, go_on)

@@ -10,6 +10,8 @@ from core.sandbox.hosting.iam import RolePolicies
 
 SERVICE: Final = "sagemaker.amazonaws.com"
 _S3_URI: Final = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
+_HTTPS_URI: Final = re.compile(r"https://s3[.-][a-z0-9-]+\.amazonaws\.com(?:\.cn)?/([^/]+)/(.+)", re.DOTALL)
+"""The other form that CreateModel takes, with the bucket in the path."""
 
 
 class AccountView(Protocol):
@@ -103,7 +105,7 @@ def may_read(account: AccountView, role_arn: str, container: Mapping[str, Any], 
 
 
 def _located(uri: str, *, is_prefix: bool) -> ModelData:
-    found = _S3_URI.fullmatch(uri)
+    found = _S3_URI.fullmatch(uri) or _HTTPS_URI.fullmatch(uri)
     if not found:
         raise invalid(f"The sandbox reads model data from s3://bucket/key only, not from {uri}.")
     return ModelData(uri, found[1], found[2], is_prefix)

@@ -11,6 +11,17 @@ _RESERVE: Final = 512 * 1024**2
 """Bytes of disk that stay free."""
 _MOST_MEMBERS: Final = 100_000
 _BUFFER: Final = 1024 * 1024
+_LARGEST_HEADER: Final = 1024 * 1024
+"""Bytes of a header that says more of the next member, a long name say: tarfile reads it whole into memory."""
+_HEADERS: Final = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
 
 
 class UnpackError(Exception):
@@ -34,7 +45,7 @@ def unpack(archive: Path, folder: Path, check: Callable[[], None], *, most_bytes
     try:
         with igzip.open(archive, "rb") as stream:
             checked = _Checked(stream, check)
-            with tarfile.open(fileobj=checked, mode="r|", bufsize=_BUFFER) as tar:
+            with tarfile.open(fileobj=checked, mode="r|", bufsize=_BUFFER, tarinfo=_Member) as tar:
                 _extract(tar, folder, limit)
     except (tarfile.TarError, EOFError, zlib.error, damaged, OSError, ValueError) as error:
         raise UnpackError(str(error) or type(error).__name__) from error
@@ -50,6 +61,16 @@ class _Checked:
     def read(self, size: int = -1) -> bytes:
         self._check()
         return self._stream.read(size)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose extra headers are of a size that may be held in memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _LARGEST_HEADER:
+            raise tarfile.ReadError(f"it has a header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc] # tarfile's own hook for this
+        return found
 
 
 def _extract(tar: tarfile.TarFile, folder: Path, limit: int) -> None:

@@ -5,8 +5,10 @@ replaces all of it, a DELETE takes it away (Amazon S3 API reference, "Bucket ope
 """
 
 import base64
+import html
 import io
 import logging
+import re
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -19,6 +21,8 @@ from core.sandbox.keeping.records import Records
 from core.sandbox.request_scope import scope_of
 
 _LARGEST: Final = 1 << 20  # bytes of a configuration; those of S3 have at most tens of KB
+_LARGEST_DELETION: Final = 1 << 24  # bytes of a list of 1,000 keys of 1 KB, each letter escaped
+_KEY: Final = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 _NOT_KEPT: Final = {"HTTP_X_AMZ_DATE", "HTTP_X_AMZ_SECURITY_TOKEN"}
 _log = logging.getLogger(__name__)
 
@@ -34,6 +38,10 @@ class S3:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request; the answer goes out when its effect is kept."""
+        with self._objects.answering():
+            return self._answer(environ, start_response)
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         bucket, key = _target(environ)
         method = environ["REQUEST_METHOD"]
         if bucket and not key and method in {"PUT", "DELETE"}:
@@ -44,6 +52,9 @@ class S3:
                 )
         if key and method not in {"GET", "HEAD"}:
             self._objects.touch((bucket, key))
+        if bucket and not key and method == "POST" and "delete" in dict(_query(environ)):
+            for named in _KEY.findall(_body(environ, _LARGEST_DELETION)):
+                self._objects.touch((bucket, html.unescape(named.decode("utf-8", "replace"))))
         return answer_after(self._app, environ, start_response, lambda _: self._objects.keep())
 
     def restore(self) -> None:
@@ -102,13 +113,22 @@ def _target(environ: Mapping[str, Any]) -> Name:
     return bucket, key
 
 
-def _request(environ: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of a request about a bucket; its body is put back for who reads it next."""
+def _body(environ: dict[str, Any], largest: int) -> bytes:
+    """Return a request's body, at most `largest` bytes of it, and put it back for who reads it next."""
     stream, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH")
     chunked = bool(environ.get("wsgi.input_terminated"))
-    body = stream.read(min(int(length), _LARGEST) if length else _LARGEST) if length or chunked else b""
+    body: bytes = stream.read(min(int(length), largest) if length else largest) if length or chunked else b""
     environ["wsgi.input"] = io.BytesIO(body)
-    query = parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
+    return body
+
+
+def _query(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return parse_qsl(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
+
+
+def _request(environ: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a request about a bucket; its body is put back for who reads it next."""
+    body, query = _body(environ, _LARGEST), _query(environ)
     scope = scope_of(environ)
     headers = {
         name: str(value)

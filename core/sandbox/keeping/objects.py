@@ -6,10 +6,12 @@ the next start clears away.
 """
 
 import hashlib
+import itertools
 import logging
 import secrets
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,8 +57,23 @@ class Objects:
         self._lock = threading.RLock()
         self._here = threading.local()
         self._files: dict[str, frozenset[str]] = {}
-        self._discarded: list[str] = []
+        self._discarded: dict[str, int] = {}
+        self._moments = itertools.count()
+        self._answering: set[int] = set()
         self._class = models.FakeKey = _key_class(models.FakeKey, self)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Around the answer to a request: what it may be reading stays on the disk until it is over."""
+        with self._lock:
+            begun = next(self._moments)
+            self._answering.add(begun)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._answering.discard(begun)
+                self._clear_away()
 
     def touch(self, name: Name) -> None:
         """Note that the request which this thread answers changes an object."""
@@ -74,13 +91,17 @@ class Objects:
             self._records.change("object", records)
             for name, versions in records.items():
                 self._files[name] = _files_of(versions or [])
-            named = frozenset().union(*self._files.values()) if self._discarded else frozenset()
-            discarded, self._discarded = self._discarded, []
-            for file in discarded:
-                if file in named:  # by the record of a request that is about to be kept
-                    self._discarded.append(file)
-                else:
-                    (self._folder / file).unlink(missing_ok=True)
+
+    def _clear_away(self) -> None:
+        """Remove discarded files that no record names and no request from before they were discarded may still read."""
+        if not self._discarded:
+            return
+        oldest = min(self._answering, default=None)
+        named = frozenset().union(*self._files.values())
+        for file, since in list(self._discarded.items()):
+            if file not in named and (oldest is None or since < oldest):
+                del self._discarded[file]
+                (self._folder / file).unlink(missing_ok=True)
 
     def restore(self) -> None:
         """Put the objects into moto's buckets, which exist, without reading their bytes."""
@@ -107,8 +128,9 @@ class Objects:
         return _KeptFile(path, len(data))
 
     def discard(self, path: Path) -> None:
-        """Let a file go once no record names it."""
-        self._discarded.append(path.name)
+        """Let a file go once no record names it, and nobody reads it."""
+        with self._lock:
+            self._discarded[path.name] = next(self._moments)
 
     def _describe(self, bucket_name: str, key: str) -> list[dict[str, Any]] | None:
         """Return the versions of an object, oldest first; `None` when there is no such object."""
