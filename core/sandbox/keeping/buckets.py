@@ -50,7 +50,10 @@ class S3:
                 return answer_after(
                     self._app, environ, start_response, lambda status: self._keep(bucket, method, request, status)
                 )
-        if key and method not in {"GET", "HEAD"}:
+        if key and method == "GET":
+            with self._objects.in_pieces():
+                return answer_after(self._app, environ, start_response, lambda _: self._objects.keep())
+        if key and method != "HEAD":
             self._objects.touch((bucket, key))
         if bucket and not key and method == "POST" and "delete" in dict(_query(environ)):
             for named in _KEY.findall(_body(environ, _LARGEST_DELETION)):

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from core.sandbox.keeping.large_objects import FileBytes, multipart_class
 from core.sandbox.keeping.records import Records
 
 Name = tuple[str, str]
@@ -61,6 +62,7 @@ class Objects:
         self._moments = itertools.count()
         self._answering: set[int] = set()
         self._class = models.FakeKey = _key_class(models.FakeKey, self)
+        models.FakeMultipart = multipart_class(models.FakeMultipart, self._new_path, _kept_file)
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -121,11 +123,27 @@ class Objects:
             if path.name not in named:
                 path.unlink(missing_ok=True)
 
+    @contextmanager
+    def in_pieces(self) -> Iterator[None]:
+        """Within it, this thread is given the bytes of objects as `FileBytes`."""
+        self._here.in_pieces = True
+        try:
+            yield
+        finally:
+            self._here.in_pieces = False
+
+    def value_of(self, path: Path, size: int) -> Any:
+        """Return the bytes of an object: all at once or, where this thread wants them so, to be read in pieces."""
+        return FileBytes(path, 0, size) if getattr(self._here, "in_pieces", False) else path.read_bytes()
+
     def new_file(self, data: bytes) -> _KeptFile:
         """Write bytes to a file that no record names yet."""
-        path = self._folder / secrets.token_hex(16)
+        path = self._new_path()
         path.write_bytes(data)
         return _KeptFile(path, len(data))
+
+    def _new_path(self) -> Path:
+        return self._folder / secrets.token_hex(16)
 
     def discard(self, path: Path) -> None:
         """Let a file go once no record names it, and nobody reads it."""
@@ -195,6 +213,10 @@ class Objects:
         return made
 
 
+def _kept_file(path: Path) -> _KeptFile:
+    return _KeptFile(path, path.stat().st_size)
+
+
 def _files_of(versions: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     return frozenset(version["file"] for version in versions if "file" in version)
 
@@ -219,7 +241,7 @@ def _key_class(base: Any, objects: Objects) -> Any:
 
         @property
         def value(self) -> Any:
-            return base.value.fget(self) if self.file is None else self.file.read_bytes()
+            return base.value.fget(self) if self.file is None else objects.value_of(self.file, self.contentsize)
 
         @value.setter
         def value(self, new: Any) -> None:
