@@ -1,24 +1,35 @@
 """A way to ask long work to stop: from a key press, a signal or another thread."""
 
-import threading
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final
 
 from core.errors import CancelledByUser
 
+_TURN_SECONDS: Final = 0.2
+
 
 class CancelToken:
-    """Set once by whoever wants the work to end; polled by the work. Safe from any thread."""
+    """Set once by whoever wants the work to end; polled by the work. Safe from any thread.
+
+    And from a signal handler, which runs in the midst of what it interrupts: a `threading.Event` that is being waited
+    for may then be locked by the very thread that is to set it. Putting into a `SimpleQueue` takes no such lock.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._cancelled = False
+        self._bell: SimpleQueue[None] = SimpleQueue()
 
     def cancel(self) -> None:
         """Ask the work to stop at its next check."""
-        self._event.set()
+        self._cancelled = True
+        self._bell.put(None)
 
     @property
     def cancelled(self) -> bool:
         """Whether stopping was asked for."""
-        return self._event.is_set()
+        return self._cancelled
 
     def check(self) -> None:
         """Return when the work may go on.
@@ -26,7 +37,7 @@ class CancelToken:
         Raises:
             CancelledByUser: stopping was asked for.
         """
-        if self._event.is_set():
+        if self._cancelled:
             raise CancelledByUser
 
     def wait(self, seconds: float) -> None:
@@ -35,5 +46,10 @@ class CancelToken:
         Raises:
             CancelledByUser: stopping was asked for before or during the pause.
         """
-        self._event.wait(seconds)
+        until = time.monotonic() + seconds
+        while not self._cancelled and (left := until - time.monotonic()) > 0:
+            # In short turns: a signal that arrives just before a turn begins is handled by Python only after it.
+            with suppress(Empty):
+                self._bell.get(timeout=min(left, _TURN_SECONDS))
+                self._bell.put(None)  # for others who wait
         self.check()

@@ -13,12 +13,14 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-from core.errors import SagewizardError
+from core.cancellation import CancelToken
+from core.errors import CancelledByUser, SagewizardError
 from core.sandbox import pricing, processes, state_files
 from core.sandbox.administration import OWN_PATHS
 from core.sandbox.answers import Answer, answer_after, json_answer, json_error
@@ -39,6 +41,7 @@ from core.sandbox.quotas import ServiceQuotas
 from core.sandbox.state_files import RunningSandbox
 
 _HOST: Final = "127.0.0.1"
+_LONG_SECONDS: Final = 3600.0  # a wait that is over is begun again
 _log = logging.getLogger(__name__)
 
 
@@ -51,9 +54,9 @@ def serve(port: int | None, *, on_ready: Callable[[str], None]) -> None:
     Raises:
         SagewizardError: `port` is taken.
     """
-    ending = threading.Event()
+    ending = CancelToken()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ending.set())
+        signal.signal(number, lambda *_: ending.cancel())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that it was started from may close
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # one line a request is of no use
@@ -82,7 +85,9 @@ def serve(port: int | None, *, on_ready: Callable[[str], None]) -> None:
     on_ready(notice)
     services.resume()
     services.warm_up(ending)
-    ending.wait()
+    with suppress(CancelledByUser):
+        while True:
+            ending.wait(_LONG_SECONDS)
     services.close()
     server.shutdown()
     server.server_close()
@@ -138,10 +143,10 @@ class Services:
             for endpoint in self._to_launch:
                 self._supervisor.launch(endpoint)
 
-    def warm_up(self, ending: threading.Event) -> None:
+    def warm_up(self, ending: CancelToken) -> None:
         """Make ready what the first requests will need, unless it is to end already."""
         for step in (self._sagemaker.warm_up, *self._moto.warm_ups()):
-            if not ending.is_set():
+            if not ending.cancelled:
                 step()
 
     def close(self) -> None:
