@@ -1,17 +1,20 @@
 """What a person should know of a model before deploying it, in sentences."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
+from core.external_text import clean_line
 from core.models import layout
+
+_MOST_NAMED: Final = 5
 
 
 def cautions_about(
-    paths: Collection[str], config: Mapping[str, Any], *, unsafe: Collection[str] = (), gated: str | None = None
+    paths: Collection[str], config: Mapping[str, Any], *, faulty: Collection[str] = (), gated: str | None = None
 ) -> tuple[str, ...]:
     """Return the warnings that a model's file names and config give cause for.
 
-    `unsafe` are the files that the Hub's scans found fault with; `gated` is the Hub's word for how access is given.
+    `faulty` are the files that the Hub's scans found fault with; `gated` is the Hub's word for how access is given.
     """
     found: list[str] = []
     files = layout.available_format(paths)
@@ -20,9 +23,10 @@ def cautions_about(
             "The weights are there as pickle files (.bin) only: they can hold code, and load only with "
             "weights_only=True. Prefer a model with safetensors."
         )
-        flagged = [path for path in unsafe if path.endswith(files.suffix)]
-        if flagged:
-            found.append(f"The Hub's scans found fault with {', '.join(sorted(flagged))}.")
+    if faulty:
+        shown = ", ".join(clean_line(path)[:200] for path in sorted(faulty)[:_MOST_NAMED])
+        more = f" and {len(faulty) - _MOST_NAMED} more" if len(faulty) > _MOST_NAMED else ""
+        found.append(f"The Hub's scans found fault with {shown}{more}.")
     if isinstance(config.get("auto_map"), dict):
         found.append("The model brings code of its own (auto_map), which is not run: it may not load without it.")
     if "code/inference.py" in paths:

@@ -36,6 +36,8 @@ class ModelFacts:
     `revision` is the commit, `None` for a folder. `dtype` is the type most parameters are stored in, as PyTorch names
     it (`float16`); `parameters` counts elements of all tensors in the checkpoint. `gated` is `None` for an open model,
     otherwise the Hub's word for it (`auto`, `manual`). `indexes` are those of the weight files that were looked into.
+    `unsafe_files` are those that the Hub's scans call unsafe; `lfs_pointers` those of a folder that are not the files
+    themselves but what Git LFS put in their place.
     """
 
     reference: ModelReference
@@ -51,6 +53,8 @@ class ModelFacts:
     gated: str | None = None
     chat_template: bool = False
     indexes: tuple[ShardIndex, ...] = ()
+    unsafe_files: tuple[str, ...] = ()
+    lfs_pointers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -1,5 +1,6 @@
 """A model in a folder of this machine: which files it has."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -16,15 +17,22 @@ from core.quantities import format_bytes
 
 _MOST_FILES: Final = 20_000
 _MARKS: Final = (layout.CONFIG, "model_index.json", "adapter_config.json", "modules.json")
+# Git LFS, docs/spec.md: this line first, and less than 1,024 bytes in all.
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+_LONGEST_LFS_POINTER: Final = 1024
 _EXPECTED: Final = "A model folder has config.json, its weights (*.safetensors) and its tokenizer at its top."
 
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """The files of a model folder, by path, and what was left out with a word on why."""
+    """The files of a model folder, by path, and what was left out with a word on why.
+
+    `lfs_pointers` are the paths of those that Git LFS put in place of the real ones.
+    """
 
     files: tuple[ModelFile, ...]
     warnings: tuple[str, ...]
+    lfs_pointers: tuple[str, ...] = ()
 
 
 def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
@@ -44,12 +52,16 @@ def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
     files: list[ModelFile] = []
     warnings: list[str] = []
     elsewhere: list[str] = []
+    pointers: list[str] = []
     try:
         for path, status in _walk(root, warnings):
             cancel.check()
             if path.is_symlink() and _leads_elsewhere(path, root):
                 elsewhere.append(_shown(path.relative_to(root)))
-            files.append(ModelFile(path.relative_to(root).as_posix(), status.st_size))
+            file = ModelFile(path.relative_to(root).as_posix(), status.st_size)
+            files.append(file)
+            if _is_lfs_pointer(path, file.bytes):
+                pointers.append(file.path)
             if len(files) > _MOST_FILES:
                 raise RefusedError(
                     f"{root} holds more than {_MOST_FILES:,} files, which no model does.",
@@ -60,7 +72,8 @@ def list_folder(root: Path, cancel: CancelToken) -> FolderListing:
     if elsewhere:
         more = f" and {len(elsewhere) - 1} more" if len(elsewhere) > 1 else ""
         warnings.append(f"{elsewhere[0]}{more} lead out of the folder as links: what is there is packaged.")
-    return FolderListing(tuple(sorted(files, key=lambda file: file.path)), tuple(warnings))
+    by_path = tuple(sorted(files, key=lambda file: file.path))
+    return FolderListing(by_path, tuple(warnings), tuple(sorted(pointers)))
 
 
 def read_small(root: Path, path: str, *, limit: int) -> bytes:
@@ -120,6 +133,15 @@ def _walk(root: Path, warnings: list[str]) -> Iterator[tuple[Path, os.stat_resul
                 yield path, status
             else:
                 warnings.append(f"{_shown(path.relative_to(root))} is not a plain file, and is left out.")
+
+
+def _is_lfs_pointer(path: Path, size: int) -> bool:
+    """Return whether a file is what `git clone` leaves without Git LFS; of one that may not be read, nobody knows."""
+    if not len(_LFS_POINTER) < size < _LONGEST_LFS_POINTER:
+        return False
+    with contextlib.suppress(PermissionError), path.open("rb") as file:
+        return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+    return False
 
 
 def _leads_elsewhere(link: Path, root: Path) -> bool:

@@ -18,6 +18,8 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHA1: Final = re.compile(r"[0-9a-f]{40}")
 _MOST_FILES: Final = 100_000
+_MILD: Final = frozenset({"suspicious", "caution", "queued"})
+"""Levels of the Hub's scans that say less than `unsafe`. What they say beyond these, or leave out, counts as unsafe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class HubRecord:
     chat_template: bool
     parameters: StoredParameters | None
     unsafe_files: tuple[str, ...]
-    """Files that the Hub's scans call unsafe or suspicious."""
+    """Files that the Hub's scans call unsafe."""
+    doubtful_files: tuple[str, ...]
+    """Files that the Hub's scans find fault with, but do not call unsafe."""
 
     @classmethod
     def read(cls, repository: str, answer: Mapping[str, Any]) -> "HubRecord":
@@ -49,6 +53,7 @@ class HubRecord:
         if not isinstance(siblings, list) or len(siblings) > _MOST_FILES:
             raise nonsense(repository, "it has no list of files")
         gated = answer.get("gated")
+        unsafe, doubtful = _faulty(answer.get("securityRepoStatus"))
         return cls(
             commit=commit,
             files=tuple(sorted((_file(repository, row) for row in siblings), key=lambda file: file.path)),
@@ -58,7 +63,8 @@ class HubRecord:
             gated=_word(gated) if isinstance(gated, str) else None,
             chat_template=_chat_template(answer.get("config")),
             parameters=parameters_from_counts(_mapping(answer.get("safetensors")).get("parameters")),
-            unsafe_files=_unsafe(answer.get("securityRepoStatus")),
+            unsafe_files=unsafe,
+            doubtful_files=doubtful,
         )
 
 
@@ -107,7 +113,10 @@ def _chat_template(config: object) -> bool:
     return bool(found.get("chat_template_jinja") or _mapping(found.get("tokenizer_config")).get("chat_template"))
 
 
-def _unsafe(status: object) -> tuple[str, ...]:
+def _faulty(status: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the files that the scans call unsafe, and the others that they find fault with."""
     rows = _mapping(status).get("filesWithIssues")
-    paths = [_mapping(row).get("path") for row in rows] if isinstance(rows, list) else []
-    return tuple(clean_line(path)[:200] for path in paths if isinstance(path, str))
+    found = [_mapping(row) for row in rows] if isinstance(rows, list) else []
+    named = [(row["path"], row.get("level")) for row in found if isinstance(row.get("path"), str)]
+    unsafe = tuple(path for path, level in named if not (isinstance(level, str) and level in _MILD))
+    return unsafe, tuple(path for path, _ in named if path not in unsafe)

@@ -1,5 +1,6 @@
 """From a model reference to model facts: three requests to the Hub at most; for a folder, its files' headers."""
 
+from collections.abc import Callable
 from typing import Any
 
 from core.cancellation import CancelToken
@@ -10,6 +11,7 @@ from core.models.config_reading import CONFIG_BYTES, INDEX_BYTES, architecture, 
 from core.models.facts import ModelFacts, ShardIndex
 from core.models.hub import HubClient
 from core.models.hub_record import HubRecord
+from core.models.packaged_files import refuse_lfs_pointers
 from core.models.paths import refuse_odd_paths
 from core.models.reference import FolderReference, HubReference, ModelReference, SampleReference
 from core.models.safetensors_header import StoredParameters, read_parameters
@@ -24,7 +26,8 @@ def inspect_model(reference: ModelReference, hub: HubClient, cancel: CancelToken
         NotFoundError: there is no such model, revision or folder.
         AccessError: it is gated, private, disabled or unreadable.
         UnreachableError: the Hub did not answer.
-        RefusedError: it has no files, or files with names that cannot be used.
+        RefusedError: it has no files, or files with names that cannot be used; its config or weights are but pointers
+            of Git LFS.
         SagewizardError: its config or the Hub's answer is malformed.
         CancelledByUser: stopping was asked for.
     """
@@ -62,7 +65,10 @@ def _from_hub(reference: HubReference, hub: HubClient, cancel: CancelToken) -> M
         gated=record.gated,
         chat_template=record.chat_template or layout.CHAT_TEMPLATE in paths,
         indexes=indexes,
-        warnings=cautions_about(paths, config, unsafe=record.unsafe_files, gated=record.gated),
+        unsafe_files=record.unsafe_files,
+        warnings=cautions_about(
+            paths, config, faulty=(*record.unsafe_files, *record.doubtful_files), gated=record.gated
+        ),
     )
 
 
@@ -73,12 +79,13 @@ def _from_folder(reference: FolderReference | SampleReference, cancel: CancelTok
     paths = frozenset(file.path for file in listing.files)
 
     def fetch(path: str, limit: int) -> bytes:
+        refuse_lfs_pointers([path], listing.lfs_pointers, reference)
         return folder.read_small(reference.path, path, limit=limit)
 
     config = parse_object(fetch(layout.CONFIG, CONFIG_BYTES), layout.CONFIG, where) if layout.CONFIG in paths else {}
     index = layout.wanted_index(paths)
     indexes = (_read_index(index, fetch(index, INDEX_BYTES), where),) if index else ()
-    stored = _stored_in(reference, paths, indexes)
+    stored = _stored_in(reference, listing, paths, indexes)
     kind = architecture(config)
     return ModelFacts(
         reference=reference,
@@ -91,23 +98,30 @@ def _from_folder(reference: FolderReference | SampleReference, cancel: CancelTok
         parameters=stored.total if stored else None,
         dtype=_dtype(stored, config),
         license=_SAMPLE_LICENSE if isinstance(reference, SampleReference) else None,
-        chat_template=_has_chat_template(reference, paths),
+        chat_template=_has_chat_template(reference, paths, fetch),
         indexes=indexes,
+        lfs_pointers=listing.lfs_pointers,
         warnings=(*listing.warnings, *cautions_about(paths, config)),
     )
 
 
 def _stored_in(
-    reference: FolderReference | SampleReference, paths: frozenset[str], indexes: tuple[ShardIndex, ...]
+    reference: FolderReference | SampleReference,
+    listing: folder.FolderListing,
+    paths: frozenset[str],
+    indexes: tuple[ShardIndex, ...],
 ) -> StoredParameters | None:
     """Return what the headers of the safetensors files say; of those shards that are there, if some are missing."""
     files = layout.available_format(paths)
     if files is None or files.format != "safetensors":
         return None
     if files.single in paths:
-        return read_parameters([reference.path / files.single])
-    shards = indexes[0].shards if indexes else layout.shards_of(files, paths)
-    return read_parameters([reference.path / shard for shard in shards if shard in paths])
+        wanted = [files.single]
+    else:
+        shards = indexes[0].shards if indexes else layout.shards_of(files, paths)
+        wanted = [shard for shard in shards if shard in paths]
+    refuse_lfs_pointers(wanted, listing.lfs_pointers, reference)
+    return read_parameters([reference.path / path for path in wanted])
 
 
 def _dtype(stored: StoredParameters | None, config: Any) -> str | None:
@@ -121,10 +135,12 @@ def _read_index(path: str, body: bytes, where: str) -> ShardIndex:
     return ShardIndex(path, tuple(sorted(set(weight_map.values()))))
 
 
-def _has_chat_template(reference: FolderReference | SampleReference, paths: frozenset[str]) -> bool:
+def _has_chat_template(
+    reference: FolderReference | SampleReference, paths: frozenset[str], fetch: Callable[[str, int], bytes]
+) -> bool:
     if layout.CHAT_TEMPLATE in paths:
         return True
     if layout.TOKENIZER_CONFIG not in paths:
         return False
-    body = folder.read_small(reference.path, layout.TOKENIZER_CONFIG, limit=CONFIG_BYTES)
+    body = fetch(layout.TOKENIZER_CONFIG, CONFIG_BYTES)
     return bool(parse_object(body, layout.TOKENIZER_CONFIG, str(reference)).get("chat_template"))

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from core.errors import RefusedError
-from core.external_text import clean_line
 from core.models import layout
 from core.models.facts import LeftOut, ModelFacts, ModelFile, ShardIndex, WeightSet
+from core.models.packaged_files import listed, refuse_unusable_files
 from core.quantities import format_bytes
 
 _KINDS: Final[Mapping[str, str]] = {
@@ -48,8 +48,8 @@ def select_weight_set(facts: ModelFacts) -> WeightSet:
     """Return what of a model will be packaged.
 
     Raises:
-        RefusedError: it is a kind of model that is not deployed so far, it has no weights that can be, or some of its
-            weights are missing.
+        RefusedError: it is a kind of model that is not deployed so far, it has no weights that can be, some of its
+            weights are missing, or a file that would be packaged is unsafe or a mere pointer of Git LFS.
     """
     files = {file.path: file for file in facts.files}
     name = str(facts.reference)
@@ -76,7 +76,9 @@ def select_weight_set(facts: ModelFacts) -> WeightSet:
         if file.bytes == 0:
             raise RefusedError(f"{file.path} of {name} is empty.", fix="Fetch it again, or choose another model.")
     support, left_out = _sorted_out(files.values(), weights, index)
-    return WeightSet(format=chosen.format, weights=weights, support=support, left_out=left_out)
+    found = WeightSet(format=chosen.format, weights=weights, support=support, left_out=left_out)
+    refuse_unusable_files((file.path for file in found.files), facts)
+    return found
 
 
 def _shards(
@@ -95,7 +97,7 @@ def _shards(
     if count:
         expected |= {f"{chosen.stem}-{number:05}-of-{count:05}{chosen.suffix}" for number in range(1, count + 1)}
     if missing := sorted(expected - files.keys()):
-        raise RefusedError(f"{name} lacks {len(missing)} of {len(expected)} weight files: {_listed(missing)}.", fix=fix)
+        raise RefusedError(f"{name} lacks {len(missing)} of {len(expected)} weight files: {listed(missing)}.", fix=fix)
     if index is None:
         raise RefusedError(
             f"{name} has {len(named)} shards but no {chosen.index}, without which they cannot be loaded.", fix=fix
@@ -140,8 +142,3 @@ def _no_weights_fix(facts: ModelFacts) -> str:
     return (
         f"Choose a model with model.safetensors or pytorch_model.bin; this one has {len(facts.files)} files, {total}."
     )
-
-
-def _listed(paths: list[str]) -> str:
-    shown = ", ".join(clean_line(path)[:120] for path in paths[:3])  # an index may name anything
-    return f"{shown} and {len(paths) - 3} more" if len(paths) > 3 else shown

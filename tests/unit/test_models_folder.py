@@ -111,6 +111,41 @@ def test_the_links_of_the_hubs_cache_are_as_they_should_be(model: Path, tmp_path
     assert look(snapshot).warnings == ()
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 526000000\n"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer_config.json", "tokenizer.json"])
+def test_pointers_of_git_lfs_are_no_files_to_package(model: Path, name: str) -> None:
+    (model / name).write_bytes(POINTER)
+    with pytest.raises(RefusedError, match="is a pointer of Git LFS, not the file itself") as refused:
+        select_weight_set(look(model))
+    assert name in refused.value.message
+    assert refused.value.fix == f"Run `git lfs pull` in {model}."
+
+
+def test_pickles_and_shards_that_are_pointers_are_refused(model: Path) -> None:
+    (model / "model.safetensors").rename(model / "model-00001-of-00002.safetensors")
+    (model / "model-00002-of-00002.safetensors").write_bytes(POINTER)
+    names = [f"model-{number:05}-of-00002.safetensors" for number in (1, 2)]
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": names[0], "b": names[1]}}))
+    with pytest.raises(RefusedError, match=r"model-00002-of-00002\.safetensors of .* is a pointer"):
+        look(model)
+    for name in (*names, "model.safetensors.index.json"):
+        (model / name).unlink()
+    (model / "pytorch_model.bin").write_bytes(POINTER)
+    (model / "tokenizer.json").write_bytes(POINTER)
+    with pytest.raises(RefusedError, match=r"pytorch_model\.bin, tokenizer\.json of .* are pointers"):
+        select_weight_set(look(model))
+
+
+def test_pointers_that_stay_behind_refuse_nothing(model: Path) -> None:
+    for name in ("flax_model.msgpack", "pytorch_model.bin", "onnx/model.onnx"):
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_bytes(POINTER)
+    (model / "README.md").write_bytes(b"About " + POINTER)
+    assert [file.path for file in select_weight_set(look(model)).weights] == ["model.safetensors"]
+
+
 def test_names_on_the_disk_are_safe_to_show(model: Path) -> None:
     (model / "x\x1b[2Jy").symlink_to(model)
     os.mkfifo(os.fsencode(model) + b"/p\xff\x9b")

@@ -1,5 +1,7 @@
 """Which files of a model are packaged, and which repositories are refused."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,6 +186,32 @@ def test_an_index_that_names_nothing_is_refused() -> None:
 def test_an_empty_weight_file_is_refused() -> None:
     with pytest.raises(RefusedError, match="is empty"):
         select_weight_set(facts({"config.json": 1, "model.safetensors": 0}))
+
+
+def scanned(files: dict[str, int], unsafe: str) -> ModelFacts:
+    return replace(facts(files), unsafe_files=(unsafe,))
+
+
+def test_weights_that_the_hub_calls_unsafe_are_refused() -> None:
+    with pytest.raises(RefusedError, match=r"call pytorch_model\.bin of acme/tiny unsafe") as refused:
+        select_weight_set(scanned({"config.json": 1, "pytorch_model.bin": 5}, "pytorch_model.bin"))
+    assert "safetensors" in refused.value.fix
+    files = {"config.json": 1, "pytorch_model.bin.index.json": 1, **shards(3, "pytorch_model", "bin")}
+    index = index_of(shards(3, "pytorch_model", "bin"), "pytorch_model.bin.index.json")
+    sharded = replace(facts(files, index), unsafe_files=("pytorch_model-00002-of-00003.bin",))
+    with pytest.raises(RefusedError, match="00002-of-00003"):
+        select_weight_set(sharded)
+
+
+def test_whatever_else_is_packaged_must_be_safe_too() -> None:
+    with pytest.raises(RefusedError, match=r"tokenizer\.model"):
+        select_weight_set(scanned({"config.json": 1, "model.safetensors": 5, "tokenizer.model": 1}, "tokenizer.model"))
+
+
+@pytest.mark.parametrize("path", ["pytorch_model.bin", "training_args.bin", "evil.py"])
+def test_unsafe_files_that_stay_behind_refuse_nothing(path: str) -> None:
+    found = select_weight_set(scanned({"config.json": 1, "model.safetensors": 5, path: 1}, path))
+    assert [file.path for file in found.weights] == ["model.safetensors"]
 
 
 def test_no_weights_tells_what_there_is() -> None:
