@@ -7,12 +7,14 @@ runs on AWS and in the sandbox.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from core.models.facts import ModelFile, WeightFormat
 
 PLAN_VERSION = 1
 DEFAULT_VARIANT = "AllTraffic"
+DIALECTS: Final = ("messages", "inputs", "text")
+"""The request formats that a chat knows; those of `core.endpoints.dialects`, which this layer is below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class PlannedArtifact:
 class PlannedContainer:
     """The serving container: its engine, its image's URI and its environment (no secrets).
 
-    `dialect` is the request format that a chat with the endpoint uses: `messages`, `inputs` or `text`.
+    `dialect` is the request format that a chat with the endpoint uses, one of `DIALECTS`.
     """
 
     engine: str

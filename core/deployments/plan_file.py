@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from core.deployments.names import check_endpoint_name
 from core.deployments.plan import PLAN_VERSION, Plan
+from core.deployments.plan_values import check_values
 from core.errors import NotFoundError, UsageError
 from core.external_text import clean, clean_line
 from core.instances.catalog import find_instance_type
@@ -102,7 +103,9 @@ def read_plan(path: Path) -> Plan:
 
 
 def check_plan(plan: Plan) -> None:
-    """Return when the plan's own values are ones AWS accepts; nothing is asked of AWS.
+    """Return when the plan's own values are ones AWS accepts and a run can use; nothing is asked of AWS.
+
+    Whether they go together, the image and the instance type say, is `core.deployments.placement`'s to tell.
 
     Raises:
         UsageError: one is not; the sentence names it.
@@ -113,6 +116,7 @@ def check_plan(plan: Plan) -> None:
             f"The plan is of version {plan.version}; this program runs version {PLAN_VERSION}.",
             fix="Make it anew with `sagewizard plan`.",
         )
+    check_values(plan)
     endpoint = plan.endpoint
     check_endpoint_name(endpoint.name)
     find_instance_type(endpoint.instance_type)

@@ -9,6 +9,7 @@ from core.aws.roles import find_role
 from core.deployments.names import artifact_prefix_for, check_endpoint_name, endpoint_name_from, numbered, role_name_for
 from core.deployments.plan import (
     DEFAULT_VARIANT,
+    DIALECTS,
     Plan,
     PlannedArtifact,
     PlannedContainer,
@@ -18,6 +19,7 @@ from core.deployments.plan import (
 )
 from core.errors import RefusedError
 from core.instances.fit import FitRow, FitTable
+from core.instances.prices import Price
 from core.models.facts import ModelFacts, WeightSet
 from core.quantities import format_bytes, format_count, format_hourly, format_memory
 from core.serving.engines import ENGINES
@@ -38,13 +40,15 @@ NEW_ROLE: Final = "create"
 class Choices:
     """What a person decided; `None` leaves it to the planner.
 
-    `role` is a name or an ARN, or `create`. `context` is in tokens, `concurrency` in requests at the same time.
+    `role` is a name or an ARN, or `create`; `new_role` is then what the role is called, `None` after the endpoint.
+    `context` is in tokens, `concurrency` in requests at the same time.
     """
 
     name: str | None = None
     instance_type: str | None = None
     instance_count: int = 1
     role: str | None = None
+    new_role: str | None = None
     bucket: str | None = None
     template: str | None = None
     context: int | None = None
@@ -150,7 +154,7 @@ def _choose_name(facts: ModelFacts, choices: Choices, account: Account, reasons:
         name = check_endpoint_name(choices.name)
         if taken := name_taken(account.clients, name):
             raise RefusedError(
-                f"There is already {taken} named “{name}” in {account.region}.", fix="Choose another name with --name."
+                f"There is already {taken} named “{name}” in {account.region}.", fix="Choose another name."
             )
         reasons["endpoint.name"] = "as chosen"
         return name
@@ -160,7 +164,7 @@ def _choose_name(facts: ModelFacts, choices: Choices, account: Account, reasons:
         if not name_taken(account.clients, name):
             reasons["endpoint.name"] = "the model's name" if number == 1 else "the model's name; the plain one is taken"
             return name
-    raise RefusedError(f"“{base}” and all its numbered forms are taken.", fix="Choose a name with --name.")
+    raise RefusedError(f"“{base}” and all its numbered forms are taken.", fix="Choose another name.")
 
 
 def _choose_role(name: str, choices: Choices, account: Account, reasons: dict[str, str]) -> PlannedRole:
@@ -168,7 +172,7 @@ def _choose_role(name: str, choices: Choices, account: Account, reasons: dict[st
         reasons["role.create"] = (
             "a role of its own that can read this artifact, pull this image and write this log only"
         )
-        return PlannedRole(arn=None, create=role_name_for(name, account.region))
+        return PlannedRole(arn=None, create=choices.new_role or role_name_for(name, account.region))
     reasons["role.arn"] = "as chosen"
     return PlannedRole(arn=find_role(account.clients, choices.role).arn, create=None)
 
@@ -194,7 +198,8 @@ def _task(facts: ModelFacts, template: InferenceTemplate) -> str | None:
 
 
 def _choose_dialect(facts: ModelFacts, template: InferenceTemplate, reasons: dict[str, str]) -> str:
-    spoken = [dialect for dialect in template.dialects if dialect != "messages" or facts.chat_template]
+    known = [dialect for dialect in template.dialects if dialect in DIALECTS]
+    spoken = [dialect for dialect in known if dialect != "messages" or facts.chat_template]
     dialect = spoken[0] if spoken else "inputs"
     reasons["container.dialect"] = (
         "the model has a chat template" if dialect == "messages" else "the template's format for a plain prompt"
@@ -217,11 +222,7 @@ def _planned_endpoint(
     reasons["endpoint.download_timeout_seconds"] = f"{size} at {format_bytes(_DOWNLOAD_BYTES_PER_SECOND)}/s, and 5 min"
     reasons["endpoint.startup_timeout_seconds"] = f"{size} at {format_bytes(_LOAD_BYTES_PER_SECOND)}/s, and 5 min"
     price = row.price
-    reasons["endpoint.price_usd_per_hour"] = {
-        "api": f"{format_hourly(price.usd_per_hour)} by the Pricing API",
-        "list": f"{format_hourly(price.usd_per_hour)} by a list that may be out of date",
-        "unknown": "no price is known",
-    }[price.source]
+    reasons["endpoint.price_usd_per_hour"] = price_reason(price)
     return PlannedEndpoint(
         name=name,
         instance_type=row.fit.instance.name,
@@ -232,6 +233,15 @@ def _planned_endpoint(
         price_usd_per_hour=price.usd_per_hour,
         price_source=price.source,
     )
+
+
+def price_reason(price: Price) -> str:
+    """Return in words where a price is from."""
+    return {
+        "api": f"{format_hourly(price.usd_per_hour)} by the Pricing API",
+        "list": f"{format_hourly(price.usd_per_hour)} by a list that may be out of date",
+        "unknown": "no price is known",
+    }[price.source]
 
 
 def _timeout(seconds: float) -> int:

@@ -4,6 +4,7 @@ from core.artifacts.tree import Member, artifact_tree
 from core.aws import buckets, roles
 from core.aws.names import name_taken
 from core.cancellation import CancelToken
+from core.deployments.placement import refuse_misplacement
 from core.deployments.plan import Plan
 from core.deployments.run import Run
 from core.errors import AccessError, RefusedError
@@ -11,6 +12,7 @@ from core.instances.quotas import fetch_quotas
 from core.models.facts import ModelFile
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
+from core.models.packaged_files import refuse_unusable_files
 from core.models.reference import HubReference, ModelReference, parse_reference
 from core.models.sources import FileSource, open_source
 from core.quantities import format_bytes
@@ -21,12 +23,14 @@ def inspect(run: Run) -> tuple[Member, ...]:
     """Return what will be packaged, once the source, the account and the names are seen to be as the plan says.
 
     Raises:
-        RefusedError: the files changed since the plan, a name is taken, or the quota is used up.
+        RefusedError: the files changed since the plan or are unsafe, the image does not run on the instance type, a
+            name is taken, or the quota is used up.
         NotFoundError: the model, the role or the bucket is not there.
         AccessError, UnreachableError: the Hub or AWS cannot be read.
     """
     plan = run.plan
     with run.report.stage("inspect", f"Checking {plan.model.reference} and the account") as report:
+        refuse_misplacement(plan)
         account_id = run.account.identity().account_id
         _check_names(run)
         _check_destination(run, account_id)
@@ -56,7 +60,7 @@ def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> File
     """Return where the plan's files are read from, once they are seen to be those it lists.
 
     Raises:
-        RefusedError: a file is gone or has changed.
+        RefusedError: a file is gone, has changed, or may not be packaged.
         NotFoundError, AccessError, UnreachableError: the model cannot be looked at.
     """
     reference = planned_reference(plan)
@@ -68,6 +72,7 @@ def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> File
                 f"{file.path} of {plan.model.reference} is not as it was when the plan was made.",
                 fix="Make the plan anew: `sagewizard plan`.",
             )
+    refuse_unusable_files((file.path for file in plan.model.files), facts)
     return open_source(reference, facts.revision, hub)
 
 
@@ -76,7 +81,7 @@ def _check_names(run: Run) -> None:
     if taken := name_taken(run.account.clients, name):
         raise RefusedError(
             f"There is already {taken} named “{name}” in {run.account.region}.",
-            fix="Choose another name with --name, or delete that one first.",
+            fix="Choose another name, or delete that one first.",
         )
 
 

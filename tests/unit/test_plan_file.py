@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.deployments.names import artifact_prefix_for, endpoint_name_from, role_name_for
+from core.deployments.plan import DIALECTS
 from core.deployments.plan_file import check_plan, looks_like_plan, plan_to_json, plan_to_yaml, read_plan
+from core.endpoints import dialects
 from core.errors import NotFoundError, RefusedError, UsageError
 from core.external_text import clean_line
 from tests.unit.plans import a_plan
@@ -22,9 +25,9 @@ def test_a_plan_survives_its_file(tmp_path: Path, suffix: str, write: object) ->
     assert read_plan(path) == a_plan()
 
 
-def _edited(tmp_path: Path, *keys: str, value: object) -> Path:
+def _edited(tmp_path: Path, *keys: str | int, value: object) -> Path:
     document = yaml.safe_load(plan_to_yaml(a_plan()))
-    part = document
+    part: Any = document
     for key in keys[:-1]:
         part = part[key]
     part[keys[-1]] = value
@@ -61,10 +64,27 @@ def _edited(tmp_path: Path, *keys: str, value: object) -> Path:
         (("reasons",), {"x": "\x1b]52;c;aGk=\x07"}, "control characters"),
         (("model", "reference"), "/models/\x1b[2J", "control characters"),
         (("endpoint", "\x9b2Jcount"), 1, "endpoint.count"),
+        (("container", "engine"), "vllm\u00e9", "container.engine"),
+        (("container", "dialect"), "klingon", "messages, inputs, text"),
+        (("container", "inference_ami_version"), "al2-ami-of-mine", "al2-ami-sagemaker-inference-gpu-3-1"),
+        (("endpoint", "price_usd_per_hour"), float("nan"), "endpoint.price_usd_per_hour"),
+        (("endpoint", "price_usd_per_hour"), float("inf"), "endpoint.price_usd_per_hour"),
+        (("endpoint", "price_usd_per_hour"), -0.5, "endpoint.price_usd_per_hour"),
+        (("model", "weight_bytes"), -1, "model.weight_bytes"),
+        (("model", "parameters"), -1, "model.parameters"),
+        pytest.param(("model", "parameters"), 10**400, "model.parameters", id="a number of 401 digits"),
+        (("model", "files", 1, "bytes"), -1, "model.files.1.bytes"),
+        (("model", "files"), [], "model.files"),
+        (("model", "files"), [{"path": "config.json", "bytes": 1}], "no weights"),
+        (("model", "files"), [{"path": "model.safetensors", "bytes": 1}], "no config.json"),
+        (("model", "weight_format"), "pytorch", "*.bin"),
+        (("model", "files", 0, "path"), "../config.json", "leads out of its folder"),
+        (("model", "files", 0, "path"), "/etc/config.json", "absolute"),
+        (("model", "files", 0, "path"), "model.safetensors", "twice"),
     ],
 )
 def test_a_wrong_plan_is_refused_with_what_is_wrong(
-    tmp_path: Path, keys: tuple[str, ...], value: object, named: str
+    tmp_path: Path, keys: tuple[str | int, ...], value: object, named: str
 ) -> None:
     with pytest.raises((UsageError, RefusedError)) as refused:
         read_plan(_edited(tmp_path, *keys, value=value))
@@ -105,6 +125,16 @@ def test_whatever_a_model_is_called_the_names_made_from_it_are_ones_a_plan_may_h
             role=replace(plan.role, create=role_name_for(name, region)),
         )
     )
+
+
+def test_the_host_image_that_a_gpu_image_asks_for_is_one_a_plan_may_have() -> None:
+    plan = a_plan()
+    for host in ("al2-ami-sagemaker-inference-gpu-3-1", "al2023-ami-sagemaker-inference-gpu-4-1"):
+        check_plan(replace(plan, container=replace(plan.container, inference_ami_version=host)))
+
+
+def test_a_plan_may_have_every_dialect_that_a_chat_speaks() -> None:
+    assert DIALECTS == dialects.DIALECTS
 
 
 def test_prices_of_all_instances_add_up() -> None:

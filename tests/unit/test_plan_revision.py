@@ -1,11 +1,14 @@
 """Options over a plan file."""
 
+from dataclasses import replace
+
 import pytest
 
-from core.deployments.plan import PlannedRole
+from core.deployments.plan import Plan, PlannedRole
 from core.deployments.planner import Choices
-from core.deployments.revision import choices_over, must_be_decided_anew, revise
+from core.deployments.revision import at_price_of_its_type, choices_over, must_be_decided_anew, revise
 from core.errors import UsageError
+from core.instances.prices import Price
 from tests.unit.plans import a_plan
 
 
@@ -51,3 +54,42 @@ def test_what_nothing_follows_from_does_not(choices: Choices) -> None:
 def test_a_name_that_sagemaker_refuses_is_refused() -> None:
     with pytest.raises(UsageError):
         revise(a_plan(), Choices(name="a_b"))
+
+
+def _with_role(create: str) -> Plan:
+    return replace(a_plan(), role=PlannedRole(arn=None, create=create))
+
+
+@pytest.mark.parametrize("choices", [Choices(), Choices(role="create"), Choices(role="create", name="other")])
+def test_a_role_that_a_person_named_keeps_its_name(choices: Choices) -> None:
+    plan = _with_role("my-team-role")
+    assert revise(plan, choices).role == plan.role
+    assert choices_over(plan, choices).new_role == "my-team-role"
+
+
+def test_a_role_named_after_the_endpoint_is_not_taken_for_one_that_a_person_named() -> None:
+    assert choices_over(a_plan(), Choices(name="other")).new_role is None
+    assert revise(a_plan(), Choices(role="create", name="other")).role.create == "sagewizard-other-us-east-1"
+
+
+def test_an_existing_role_takes_the_place_of_one_that_the_plan_names() -> None:
+    arn = "arn:aws:iam::123456789012:role/mine"
+    assert revise(_with_role("my-team-role"), Choices(role="mine"), role_arn=arn).role == PlannedRole(arn, None)
+
+
+def test_a_plan_costs_what_its_type_costs() -> None:
+    plan = replace(a_plan(), endpoint=replace(a_plan().endpoint, instance_type="ml.m5.xlarge", instance_count=2))
+    priced = at_price_of_its_type(plan, {"ml.m5.large": Price(0.115, "api"), "ml.m5.xlarge": Price(0.23, "api")})
+    assert priced.price_usd_per_hour == pytest.approx(0.46)
+    assert priced.endpoint.price_source == "api"
+    assert "$0.23/h" in priced.reasons["endpoint.price_usd_per_hour"]
+    unknown = at_price_of_its_type(plan, {})
+    assert (unknown.price_usd_per_hour, unknown.endpoint.price_source) == (None, "unknown")
+
+
+def test_a_plan_whose_image_does_not_run_on_its_type_is_decided_anew_when_the_type_is_asked_for() -> None:
+    plan = replace(a_plan(), endpoint=replace(a_plan().endpoint, instance_type="ml.g5.xlarge"))
+    choices = Choices(instance_type="ml.g5.xlarge")
+    assert must_be_decided_anew(plan, choices, type_asked_for=True)
+    assert not must_be_decided_anew(plan, choices)
+    assert not must_be_decided_anew(a_plan(), Choices(instance_type="ml.m5.large"), type_asked_for=True)

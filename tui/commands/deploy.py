@@ -70,6 +70,7 @@ def _is_plan(target: str) -> bool:
 
 def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[Account, Plan]":
     from core.aws.roles import find_role
+    from core.deployments.placement import refuse_misplacement
     from core.deployments.plan_file import read_plan
     from core.deployments.planner import NEW_ROLE, make_plan
     from core.deployments.preflight import planned_reference
@@ -77,8 +78,12 @@ def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[
 
     plan = read_plan(path)
     choices = choices_from(session, options, plan)
+    anew = must_be_decided_anew(plan, choices, type_asked_for=options["instance_type"] is not None)
+    if not anew:
+        refuse_misplacement(plan)
     account = session.account(plan_region=plan.region)
-    if must_be_decided_anew(plan, choices):
+    account.identity()  # before the Hub or the Pricing API is asked anything
+    if anew:
         message("What follows from the changed options, such as the image and the time-outs, is decided anew.")
         choices = choices_over(plan, choices)
         looked = study(session, str(planned_reference(plan)))
@@ -86,7 +91,19 @@ def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[
         return account, make_plan(looked.facts, looked.weights, table, choices, account)
     chosen_role = choices.role if choices.role not in {None, NEW_ROLE, plan.role.arn} else None
     role_arn = find_role(account.clients, chosen_role).arn if chosen_role else None
-    return account, revise(plan, choices, role_arn=role_arn)
+    return account, _at_price_of_today(session, account, revise(plan, choices, role_arn=role_arn))
+
+
+def _at_price_of_today(session: Session, account: "Account", plan: "Plan") -> "Plan":
+    from core.deployments.revision import at_price_of_its_type
+    from core.instances.prices import fetch_prices
+
+    with session.politely():
+        priced = at_price_of_its_type(plan, fetch_prices(account.clients, cancel=session.cancel))
+    now, planned = (format_hourly(each.endpoint.price_usd_per_hour) for each in (priced, plan))
+    if now != planned:
+        message(f"The price of {plan.endpoint.instance_type} is {now}; the plan says {planned}.")
+    return priced
 
 
 def _from_model(session: Session, model: str, options: dict[str, Any], *, asking: bool) -> "tuple[Account, Plan]":
@@ -114,7 +131,9 @@ def _ask(choices: "Choices", account: "Account", table: "FitTable") -> "Choices"
         choices = replace(choices, instance_type=ask_instance(rows, table.recommended))
         find_instance_type(choices.instance_type or "")
     if choices.role is None:
-        choices = replace(choices, role=ask_role(list_roles(account.clients), NEW_ROLE))
+        choices = replace(
+            choices, role=ask_role([role for role in list_roles(account.clients) if not role.ours], NEW_ROLE)
+        )
     return choices
 
 

@@ -97,6 +97,7 @@ def choices_from(session: Session, options: dict[str, Any], plan: "Plan | None" 
             session, "instance_count", options["instance_count"], plan=endpoint.instance_count if endpoint else None
         )
         or 1,
+        # Of a plan that creates a role, the word keeps whatever name the plan gives it.
         role=session.setting("role", option=options["role"], plan=(plan.role.arn or NEW_ROLE) if plan else None),
         bucket=session.setting("bucket", option=options["bucket"], plan=plan.artifact.bucket if plan else None),
         template=options["template"],
