@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from core.errors import AccessError, NotFoundError, UnreachableError, UsageError
+from core.errors import AccessError, NotFoundError, RefusedError, UnreachableError, UsageError
 from core.quantities import format_bytes, format_count, format_hourly, format_memory
 from tui.command_line import Command
 from tui.commands.model_study import Study, number_setting, study
@@ -17,6 +18,7 @@ from tui.tables import Column, pairs, table
 if TYPE_CHECKING:
     from core.aws.clients import Clients
     from core.instances.fit import FitRow, FitTable
+    from core.models.facts import ModelFacts
 
 _SHOWN: Final = 12
 _REASONS: Final = {
@@ -58,6 +60,9 @@ def fit(
         find_instance_type(name)  # before the Hub is asked anything
     wanted = number_setting(session, "context", context)
     looked = study(session, model)
+    if unserved := _lack_of_template(looked.facts):
+        message(f"Warning: {unserved}")
+        looked = replace(looked, facts=replace(looked.facts, warnings=(*looked.facts.warnings, unserved)))
     with session.politely():
         found = survey(
             looked.facts,
@@ -71,7 +76,18 @@ def fit(
     if session.json:
         document(fit_document(looked.facts, looked.weights, found))
     else:
-        _show(session, looked, found, show_all=show_all or bool(instances))
+        _show(session, looked, found, show_all=show_all or bool(instances), servable=unserved is None)
+
+
+def _lack_of_template(facts: "ModelFacts") -> str | None:
+    """Return in words that no inference template serves the model, so that it cannot be deployed as it is."""
+    from core.serving.templates import template_for
+
+    try:
+        template_for(facts.task, facts.library)
+    except RefusedError as refused:
+        return f"{refused.message} {refused.fix}"
+    return None
 
 
 def _readable_account(session: Session) -> "Clients | None":
@@ -100,7 +116,7 @@ _COLUMNS: Final = (
 )
 
 
-def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool) -> None:
+def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool, servable: bool) -> None:
     data(pairs(_about(looked)) + "\n")
     fitting = [row for row in found.rows if row.limited_by is None]
     rows = list(found.rows) if show_all else shortlist(fitting, found.recommended)
@@ -109,7 +125,7 @@ def _show(session: Session, looked: Study, found: "FitTable", *, show_all: bool)
         data(table(_COLUMNS, [_cells(row, found.recommended) for row in rows], bold=marked))
     if not show_all:
         _tell_the_rest(found, len(fitting) - len(rows))
-    if found.recommended:
+    if found.recommended and servable:
         data(f"\nRecommended: {found.recommended}. {session.command('deploy', str(looked.facts.reference))}")
     elif found.smallest_change:
         data(f"\n{found.smallest_change}")
