@@ -19,6 +19,11 @@ _OF_THIS_MACHINE = (
     "TRANSFORMERS_",
     "NO_COLOR",
     "FORCE_COLOR",
+    # What text looks like in files and pipes: the tests, and the programs they start, speak UTF-8 wherever they run.
+    "LANG",
+    "LC_",
+    "PYTHONUTF8",
+    "PYTHONIOENCODING",
 )
 
 
@@ -35,6 +40,7 @@ def _sealed_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_MAX_ATTEMPTS", "1")
         patch.setenv("HF_HOME", str(nowhere / "huggingface"))
+        patch.setenv("LANG", "C.UTF-8")
         patch.setenv("SAGEWIZARD_HOME", str(nowhere / "home"))
         yield
 
@@ -151,6 +157,15 @@ def only_loopback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), str(root)]))
     monkeypatch.setenv("TEST_NETWORK_LOG", str(tmp_path / "network-attempts"))
     return tmp_path / "network-attempts"
+
+
+def paths_under(folder: Path) -> Iterator[Path]:
+    """Go through all that is below a folder that others may write to: what vanishes meanwhile is passed over.
+
+    `Path.rglob` fails when a folder goes between being listed and being looked into; `os.walk` does not.
+    """
+    for place, folders, files in os.walk(folder):
+        yield from (Path(place) / name for name in (*folders, *files))
 
 
 def processes_that_mention(folder: Path) -> list[str]:

@@ -48,6 +48,12 @@ def output_fn(prediction, accept):
 """
 
 
+def echo_held_back(gate: Path) -> str:
+    """Return the echo handler that loads once the file `gate` is there."""
+    wait = f"    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.02)\n"
+    return ECHO.replace("def model_fn(model_dir):\n", f"def model_fn(model_dir):\n{wait}")
+
+
 def files_of(name: str = "one", code: str = ECHO, **more: str) -> dict[str, bytes]:
     """Return a small artifact: what `/opt/ml/model` would hold."""
     files = {"config.json": f'{{"name": "{name}"}}', "code/inference.py": code, **more}
@@ -149,8 +155,13 @@ class Plant:
 
     def settled(self, record: EndpointRecord) -> EndpointRecord:
         """Wait until an endpoint is in service or has failed."""
-        wait_for(lambda: record.status in ("InService", "Failed"))
+        wait_for(lambda: self.status_of(record) in ("InService", "Failed"))
         return record
+
+    def status_of(self, record: EndpointRecord) -> str:
+        """Return an endpoint's status; what changed together with it has changed too."""
+        with self.state.lock:
+            return record.status
 
     def in_service(self, *variants: VariantRecord) -> EndpointRecord:
         """Return an endpoint in service."""

@@ -94,6 +94,13 @@ class Aws:
         )
         return found
 
+    def remove(self, endpoint: str) -> None:
+        """Delete an endpoint that has settled and return once it is gone, so that no later test sees it."""
+        self.sagemaker.delete_endpoint(EndpointName=endpoint)
+        self.sagemaker.get_waiter("endpoint_deleted").wait(
+            EndpointName=endpoint, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
+        )
+
 
 def until(look: Callable[[], Any], good: Callable[[Any], bool], seconds: float = 60) -> Any:
     end = time.monotonic() + seconds

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from core.sandbox import processes
 from core.sandbox.hosting.records import EndpointRecord
-from tests.contract.hosting_plant import BUCKET, ECHO, REGION, Plant, archive_of, files_of, wait_for
+from tests.contract.hosting_plant import BUCKET, ECHO, REGION, Plant, archive_of, echo_held_back, files_of, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +29,16 @@ def pid_of(plant: Plant, record: EndpointRecord) -> int:
     return int(json.load(plant.invoke(record)["Body"])["pid"])
 
 
-def status_of(record: EndpointRecord) -> str:
-    return record.status
-
-
 def alive(pid: int) -> bool:
     return processes.identity(pid) is not None
 
 
-def test_an_endpoint_comes_up_answers_and_goes_without_a_trace(plant: Plant) -> None:
-    record = plant.launch()
-    assert record.status == "Creating"
+def test_an_endpoint_comes_up_answers_and_goes_without_a_trace(plant: Plant, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    record = plant.launch(plant.variant(uri=plant.upload(archive_of(files_of(code=echo_held_back(gate))))))
+    assert plant.status_of(record) == "Creating"
     assert record.variants[0].current_count == 0
+    gate.touch()
     plant.settled(record)
     assert (record.status, record.failure_reason) == ("InService", None)
     assert (record.variants[0].current_count, record.variants[0].current_weight) == (1, 1.0)
@@ -69,7 +68,7 @@ def test_model_data_sources(plant: Plant, source: str) -> None:
     variant = plant.variant(container={"ModelDataUrl": None, "ModelDataSource": {"S3DataSource": place}})
     record = plant.settled(plant.launch(variant))
     if source == "object":  # it is fetched, but no model
-        assert any("Task couldn't be inferenced" in line for line in plant.log(record))
+        wait_for(lambda: any("Task couldn't be inferenced" in line for line in plant.log(record)))
     else:
         assert record.status == "InService", record.failure_reason
     plant.remove(record)
@@ -83,7 +82,7 @@ def test_a_broken_handler_fails_at_once_and_its_log_says_why(plant: Plant) -> No
         "The primary container for production variant blue did not pass the ping health check. "
         "Please check CloudWatch logs for this endpoint."
     )
-    assert "RuntimeError: not \x1b[31mtoday" in plant.log(record)
+    wait_for(lambda: "RuntimeError: not \x1b[31mtoday" in plant.log(record))
     [stream] = plant.clients.get("logs").describe_log_streams(logGroupName=f"/aws/sagemaker/Endpoints/{record.name}")[
         "logStreams"
     ]
@@ -154,7 +153,7 @@ def test_output_of_handlers_and_requirements_reach_the_log(plant: Plant) -> None
     plant.invoke(record, b'{"print": "first\\nsecond \\u001b]52;c;eA==\\u0007"}')
     lines = wait_for(lambda: [line for line in plant.log(record) if line.startswith(("first", "second"))])
     assert lines == ["first", "second \x1b]52;c;eA==\x07"]
-    log = "\n".join(plant.log(record))
+    log = "\n".join(plant.log(record))  # what was written before those lines has come before them
     assert "no-such-distribution-xyz==1: not installed" in log
     assert "ConnectionResetError" not in log
     plant.remove(record)
@@ -187,20 +186,26 @@ def test_a_container_that_dies_in_service_is_started_again(plant: Plant) -> None
     plant.remove(record)
 
 
-def test_an_update_replaces_the_containers_without_a_gap(plant: Plant) -> None:
-    record = plant.in_service()
+def test_an_update_replaces_the_containers_without_a_gap(plant: Plant, tmp_path: Path) -> None:
+    record, gate = plant.in_service(), tmp_path / "gate"
     old = pid_of(plant, record)
-    slow = ECHO.replace("def model_fn(model_dir):", "def model_fn(model_dir):\n    time.sleep(0.5)")
-    variant = plant.variant("green", plant.upload(archive_of(files_of("two", slow))), desired_count=2)
-    plant.supervisor.update(record, "config-2", [variant])
-    assert record.status == "Updating"
-    seen = []
-    while status_of(record) == "Updating":
+    held = plant.upload(archive_of(files_of("two", echo_held_back(gate))))
+    plant.supervisor.update(record, "config-2", [plant.variant("green", held, desired_count=2)])
+    assert plant.status_of(record) == "Updating"
+
+    def answered() -> tuple[str, str]:
         answer = plant.invoke(record)
-        seen.append((answer["InvokedProductionVariant"], json.load(answer["Body"])["model"]))
+        return answer["InvokedProductionVariant"], json.load(answer["Body"])["model"]
+
+    assert {answered() for _ in range(5)} == {("AllTraffic", "one")}
+    assert plant.status_of(record) == "Updating"
+    gate.touch()
+    seen, until = [], time.monotonic() + 60
+    while plant.status_of(record) == "Updating":
+        seen.append(answered())
+        assert time.monotonic() < until
     assert set(seen) <= {("AllTraffic", "one"), ("green", "two")}
-    assert seen[0] == ("AllTraffic", "one")
-    assert (status_of(record), record.config_name) == ("InService", "config-2")
+    assert (plant.status_of(record), record.config_name) == ("InService", "config-2")
     assert [(one.name, one.current_count) for one in record.variants] == [("green", 2)]
     assert json.load(plant.invoke(record)["Body"])["model"] == "two"
     wait_for(lambda: not alive(old))
@@ -210,7 +215,7 @@ def test_an_update_replaces_the_containers_without_a_gap(plant: Plant) -> None:
 def test_an_update_that_fails_keeps_the_old(plant: Plant) -> None:
     record = plant.in_service()
     plant.supervisor.update(record, "config-2", [plant.variant("green", f"s3://{BUCKET}/absent.tar.gz")])
-    wait_for(lambda: record.status == "InService")
+    plant.settled(record)
     assert "Failed to download model data" in (record.failure_reason or "")
     assert (record.config_name, [one.name for one in record.variants]) == ("config", ["AllTraffic"])
     assert json.load(plant.invoke(record)["Body"])["model"] == "one"
@@ -220,7 +225,7 @@ def test_an_update_that_fails_keeps_the_old(plant: Plant) -> None:
 def test_weights_and_counts_change(plant: Plant) -> None:
     record = plant.in_service(plant.variant("a"), plant.variant("b"))
     plant.supervisor.scale(record, {"a": (0.0, None), "b": (3.0, 2)})
-    wait_for(lambda: record.status == "InService")
+    plant.settled(record)
     assert [(one.current_weight, one.desired_weight, one.current_count) for one in record.variants] == [
         (0.0, 0.0, 1),
         (3.0, 3.0, 2),
@@ -294,9 +299,11 @@ def test_no_child_outlives_a_daemon_that_was_killed(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _DAEMON, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=root
     ) as daemon:
-        assert daemon.stdout
-        said = json.loads(daemon.stdout.readline())
-        pids = [said["pid"], said["child"], int(daemon.stdout.readline())]
-        assert all(map(alive, pids))
-        daemon.kill()
-    wait_for(lambda: not any(map(alive, pids)), 20)
+        try:
+            assert daemon.stdout
+            said = json.loads(daemon.stdout.readline())
+            pids = [said["pid"], said["child"], int(daemon.stdout.readline())]
+            assert all(map(alive, pids))
+        finally:
+            daemon.kill()  # `with` waits for its end, which is ten minutes away
+    wait_for(lambda: not any(map(alive, pids)))

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import BotoCoreError
 
 from core.sandbox import daemon, processes
-from tests.conftest import processes_that_mention
+from tests.conftest import paths_under, processes_that_mention
 from tests.contract.hosting_plant import ECHO, Plant, archive_of, files_of, wait_for
 from tests.contract.sandbox_account import IMAGE, Aws, until
 
@@ -102,7 +102,7 @@ def test_a_container_that_is_busy_ends_with_a_sandbox_that_is_killed(isolated_ho
 
         asking = threading.Thread(target=ask)
         asking.start()
-        wait_for(lambda: list(isolated_home.rglob("model/busy")))
+        wait_for(lambda: any(path.name == "busy" for path in paths_under(isolated_home)))
         os.kill(running.pid, signal.SIGKILL)
         until(lambda: processes_that_mention(isolated_home), lambda found: not found)
         asking.join(60)

@@ -14,6 +14,7 @@ import pytest
 from core.errors import SagewizardError, UsageError
 from core.sandbox import daemon, processes, state_files
 from core.sandbox.daemon import RunningSandbox
+from tests.contract.sandbox_account import until
 
 
 @pytest.fixture
@@ -62,8 +63,7 @@ def test_address_and_keys_stay_over_a_reset_but_the_account_does_not(own: Path) 
 def test_a_killed_sandbox_is_started_anew(own: Path) -> None:
     first = daemon.start()
     os.kill(first.pid, signal.SIGKILL)
-    while processes.identity(first.pid) == first.process:
-        pass
+    until(lambda: processes.identity(first.pid), lambda found: found != first.process)
     assert daemon.status() is None
     assert daemon.start().pid != first.pid
 
@@ -89,7 +89,7 @@ def test_a_pid_that_now_belongs_to_another_program_is_not_taken_for_the_sandbox(
         assert daemon.status() is None
         assert daemon.start().pid != other.pid
         assert other.poll() is None, "an innocent program was ended"
-        other.communicate(b"\n", timeout=10)
+        other.communicate(b"\n", timeout=60)
 
 
 def test_a_port_that_another_program_took_is_left_to_it(own: Path) -> None:

@@ -1,30 +1,7 @@
-from collections.abc import Iterator
-
 import pytest
 
 from core.sandbox.administration import set_quota
-from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import ARN, Aws, refused
-
-
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
-@pytest.fixture
-def failed_endpoint(aws: Aws) -> Iterator[str]:
-    """An endpoint that has failed, since its image has no stand-in; it holds no instances."""
-    name = aws.name("endpoint")
-    model = aws.name("model")
-    aws.sagemaker.create_model(
-        ModelName=model, PrimaryContainer={"Image": "example.com/unknown:1"}, ExecutionRoleArn=aws.role()
-    )
-    config = aws.config(aws.variant(model))
-    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    assert aws.settled(name)["EndpointStatus"] == "Failed"
-    yield name
-    aws.sagemaker.delete_endpoint(EndpointName=name)
 
 
 class TestEndpointConfigs:
@@ -126,10 +103,7 @@ class TestEndpoints:
             aws.sagemaker.get_waiter("endpoint_in_service").wait(
                 EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
             )
-        aws.sagemaker.delete_endpoint(EndpointName=name)
-        aws.sagemaker.get_waiter("endpoint_deleted").wait(
-            EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
-        )
+        aws.remove(name)
 
 
 class TestQuotas:

@@ -282,8 +282,7 @@ def test_what_hosting_holds_is_as_it_was(own: Path, again: Callable[[Aws], Aws])
         PrimaryContainer={"Image": IMAGE},
         ExecutionRoleArn=after.sagemaker.describe_model(ModelName=model)["ExecutionRoleArn"],
     )
-    after.sagemaker.delete_endpoint(EndpointName="broken")
-    after.sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="broken", WaiterConfig={"Delay": 0.1})
+    after.remove("broken")
     assert again(after).sagemaker.list_endpoints()["Endpoints"] == []
 
 
@@ -304,11 +303,13 @@ def test_an_endpoint_answers_again(own: Path, again: Callable[[Aws], Aws]) -> No
     assert again(after).sagemaker.list_endpoints()["Endpoints"] == []
 
 
-def test_an_endpoint_killed_while_it_was_created_comes_up(own: Path) -> None:
-    aws = _start()
-    config = aws.config(aws.variant(model_that_says(aws, "late")))
+def test_an_endpoint_killed_while_it_was_created_comes_up(own: Path, tmp_path: Path) -> None:
+    aws, gate = _start(), tmp_path / "gate"
+    config = aws.config(aws.variant(model_that_says(aws, "late", {"GATE": str(gate)})))
     aws.sagemaker.create_endpoint(EndpointName="early", EndpointConfigName=config)
+    assert aws.sagemaker.describe_endpoint(EndpointName="early")["EndpointStatus"] == "Creating"
     _killed(aws.running)
+    gate.touch()
     after = _start()
     assert after.settled("early")["EndpointStatus"] == "InService"
 

@@ -11,15 +11,9 @@ from typing import Any
 import pytest
 
 from core.sandbox import daemon
-from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import Aws, refused
 
 _PART = 5 * 2**20  # the smallest that S3 takes, but for the last
-
-
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
 
 
 @pytest.fixture

@@ -1,32 +1,11 @@
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import ARN, IMAGE, Aws, refused
-
-
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
-@pytest.fixture
-def failed_endpoint(aws: Aws) -> Iterator[str]:
-    """An endpoint that has failed, since its image has no stand-in; it holds no instances."""
-    name = aws.name("endpoint")
-    model = aws.name("model")
-    aws.sagemaker.create_model(
-        ModelName=model, PrimaryContainer={"Image": "example.com/unknown:1"}, ExecutionRoleArn=aws.role()
-    )
-    config = aws.config(aws.variant(model))
-    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-    assert aws.settled(name)["EndpointStatus"] == "Failed"
-    yield name
-    aws.sagemaker.delete_endpoint(EndpointName=name)
 
 
 class TestListing:

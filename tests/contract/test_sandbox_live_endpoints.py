@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 
 from core.sandbox import daemon, processes
-from core.sandbox.daemon import RunningSandbox
 from tests.conftest import processes_that_mention
 from tests.contract.sandbox_account import ARN, IMAGE, Aws, refused, until
 
+# With `GATE` in its environment it loads once that file is there: its endpoint is in between for as long as wanted.
 HANDLER = """
-import json
+import json, os, time
 
 
 def model_fn(model_dir):
+    while not os.path.exists(os.environ.get("GATE", "/")):
+        time.sleep(0.02)
     return {said!r}
 
 
@@ -75,31 +77,33 @@ def ask(aws: Aws, endpoint: str, **more: Any) -> Any:
 
 
 @pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
+def gate(tmp_path: Path) -> Path:
+    """The file that the endpoint waits for."""
+    return tmp_path / "gate"
 
 
 @pytest.fixture
-def endpoint(aws: Aws) -> Iterator[str]:
+def endpoint(aws: Aws, gate: Path) -> Iterator[str]:
+    """An endpoint that is being created until the test touches the gate."""
     name = aws.name("Endpoint")
-    config = aws.config(aws.variant(model_that_says(aws, "first"), InstanceType="ml.c5.large", InitialInstanceCount=1))
+    model = model_that_says(aws, "first", {"GATE": str(gate)})
+    config = aws.config(aws.variant(model, InstanceType="ml.c5.large", InitialInstanceCount=1))
     tags = [{"Key": "owner", "Value": "test"}]
     aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tags)
     yield name
+    gate.touch()
     aws.settled(name)
-    aws.sagemaker.delete_endpoint(EndpointName=name)
-    aws.sagemaker.get_waiter("endpoint_deleted").wait(
-        EndpointName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
-    )
+    aws.remove(name)
 
 
-def test_the_life_of_an_endpoint(aws: Aws, endpoint: str) -> None:
+def test_the_life_of_an_endpoint(aws: Aws, endpoint: str, gate: Path) -> None:
     arn = f"{ARN}:endpoint/{endpoint.lower()}"
     found = aws.sagemaker.describe_endpoint(EndpointName=endpoint)
-    if found["EndpointStatus"] == "Creating":
-        assert "ProductionVariants" not in found
-        expected = ("ValidationException", f'Cannot update in-progress endpoint "{arn}".')
-        assert refused(aws.sagemaker.delete_endpoint, EndpointName=endpoint) == expected
+    assert found["EndpointStatus"] == "Creating"
+    assert "ProductionVariants" not in found
+    expected = ("ValidationException", f'Cannot update in-progress endpoint "{arn}".')
+    assert refused(aws.sagemaker.delete_endpoint, EndpointName=endpoint) == expected
+    gate.touch()
     aws.sagemaker.get_waiter("endpoint_in_service").wait(
         EndpointName=endpoint, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600}
     )
@@ -147,7 +151,7 @@ def test_a_role_that_lost_its_permission_since_fails_the_endpoint_as_on_aws(aws:
     found = aws.settled(name)
     assert found["EndpointStatus"] == "Failed"
     assert "the role passed to CreateModel has permissions to download the object" in found["FailureReason"]
-    aws.sagemaker.delete_endpoint(EndpointName=name)
+    aws.remove(name)
 
 
 def test_when_the_sandbox_is_killed_no_container_is_left(isolated_home: Path) -> None:

@@ -8,11 +8,6 @@ from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import IMAGE, Aws
 
 
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
 class TestModelData:
     """What CreateModel finds out about the role's way to the data."""
 

@@ -16,11 +16,6 @@ from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import IMAGE, Aws
 
 
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
 def test_an_unsigned_request_is_refused_in_its_services_own_form(sandbox: RunningSandbox) -> None:
     session: Any = botocore.session.get_session()
     settings = {

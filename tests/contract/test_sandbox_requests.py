@@ -9,11 +9,6 @@ from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import ARN, IMAGE, TRUST, Aws, refused
 
 
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
 class TestRequestValidation:
     @pytest.mark.parametrize(
         ("change", "message"),

@@ -3,19 +3,12 @@
 import threading
 from pathlib import Path
 
-import pytest
 from botocore.exceptions import ClientError
 
 from core.sandbox import daemon
-from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import Aws
 
 _ROUNDS = 60
-
-
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
 
 
 def test_an_object_that_is_read_while_it_is_replaced_is_the_old_or_the_new_one(aws: Aws, sandbox_folder: Path) -> None:

@@ -18,11 +18,6 @@ from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import IMAGE, Aws, refused
 
 
-@pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
 def run_aws(environment: Mapping[str, str], *words: str, fails: bool = False) -> Any:
     """Run the `aws` command of this environment, whichever shell it would be typed in."""
     done = subprocess.run(
@@ -88,7 +83,7 @@ class TestS3:
         request = urllib.request.Request(
             f"{aws.running.url}{path.removeprefix(f'/{bucket}')}?{query}", headers={"Host": host}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert answer.read() == b"by host"
 
     def test_presigned_urls_of_both_kinds(self, aws: Aws) -> None:
@@ -97,7 +92,7 @@ class TestS3:
         for version in ("s3", "s3v4"):
             client = aws.session.client("s3", endpoint_url=aws.running.url, config=Config(signature_version=version))
             url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 assert answer.read() == b"signed"
 
 
@@ -189,7 +184,7 @@ class TestKeys:
     @pytest.mark.parametrize("path", ["/", "/bucket/key", "/moto-api/reset", "/_sagewizard/health"])
     def test_are_needed_for_everything(self, sandbox: RunningSandbox, path: str) -> None:
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(sandbox.url + path, timeout=10)
+            urllib.request.urlopen(sandbox.url + path, timeout=60)
         assert caught.value.code == 403
 
 

@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError, WaiterError
 
 from core.sandbox import daemon, processes
 from core.sandbox.daemon import RunningSandbox
-from tests.conftest import processes_that_mention
-from tests.contract.hosting_plant import archive_of, files_of, wait_for
+from tests.conftest import paths_under, processes_that_mention
+from tests.contract.hosting_plant import archive_of, echo_held_back, files_of, wait_for
 from tests.contract.sandbox_account import Aws
 
 READ_ALL = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
@@ -68,9 +68,11 @@ def invoke(aws: Aws, name: str, body: bytes, **more: str) -> Any:
     return aws.sagemaker_runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType="application/json", **more)
 
 
-def test_a_whole_life(aws: Aws, sandbox_folder: Path) -> None:
-    name = deploy(aws, files_of("one"), files_of("two"))
+def test_a_whole_life(aws: Aws, sandbox_folder: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    name = deploy(aws, files_of("one", echo_held_back(gate)), files_of("two"))
     assert aws.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Creating"
+    gate.touch()
     described = in_service(aws, name)
     assert [(one["VariantName"], one["CurrentInstanceCount"]) for one in described["ProductionVariants"]] == [
         ("v0", 1),
@@ -92,7 +94,7 @@ def test_a_whole_life(aws: Aws, sandbox_folder: Path) -> None:
 
     delete(aws, name)
     assert not [line for line in processes_that_mention(sandbox_folder) if name in line]
-    assert not list(sandbox_folder.rglob(f"{name}/*"))
+    assert not [path for path in paths_under(sandbox_folder) if name in path.parent.parts]
     with pytest.raises(ClientError, match=f"Endpoint {name} of account 123456789012 not found"):
         invoke(aws, name, b"{}")
 
@@ -156,5 +158,5 @@ def test_no_container_outlives_the_sandbox(own: RunningSandbox, number: signal.S
     pid = json.load(invoke(aws, name, b"{}")["Body"])["pid"]
     assert processes.identity(pid)
     os.kill(own.pid, number)
-    wait_for(lambda: processes.identity(pid) is None, 20)
-    wait_for(lambda: processes.identity(own.pid) is None, 20)
+    wait_for(lambda: processes.identity(pid) is None)
+    wait_for(lambda: processes.identity(own.pid) is None)

@@ -16,11 +16,6 @@ _ACCOUNT = "123456789012"
 
 
 @pytest.fixture
-def aws(sandbox: RunningSandbox) -> Aws:
-    return Aws(sandbox)
-
-
-@pytest.fixture
 def clients(sandbox: RunningSandbox) -> Clients:
     return Clients(
         region="us-east-1",

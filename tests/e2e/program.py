@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +19,7 @@ from typing import Any, Self
 import boto3
 
 from core.sandbox.daemon import RunningSandbox
+from tests.inventory import inventory as account_inventory
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 120.0
@@ -70,6 +71,51 @@ def start(*arguments: str) -> "subprocess.Popen[str]":
     )
 
 
+class Background:
+    """The program while it runs. It writes to files in `folder`, so that all of it can be looked at at any time."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._out, self._err = folder / "stdout", folder / "stderr"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tui", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=environment(),
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of JSON that are written; not one that is still being written."""
+        whole, _, _ = self._out.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def wait_for(self, holds: Callable[["Background"], object]) -> None:
+        """Return once something holds of the program; fail when it has ended without."""
+        deadline = time.monotonic() + _SECONDS
+        while not holds(self):
+            ended = self.process.poll() is not None
+            assert holds(self) or (not ended and time.monotonic() < deadline), self.err
+            time.sleep(0.02)
+
+    def end(self) -> Ended:
+        """Wait for the end of the program."""
+        code = self.process.wait(_SECONDS)
+        return Ended(code, self._out.read_text(), self.err)
+
+
 class Terminal:
     """The program at a terminal of 100 by 30: what it writes, without control sequences, and keys for it."""
 
@@ -115,7 +161,7 @@ class Terminal:
         deadline = time.monotonic() + _SECONDS
         while self._read(deadline):
             pass
-        return self.process.wait(timeout=10)
+        return self.process.wait(_SECONDS)
 
     def _read(self, deadline: float) -> bool:
         if not select.select([self._controller], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -129,19 +175,6 @@ class Terminal:
 
 
 def inventory(running: RunningSandbox, word: str) -> list[str]:
-    """Return what the account has whose name contains `word`, asked of AWS's own APIs."""
+    """Return what the sandbox's account has whose name contains `word`."""
     session = boto3.Session(running.access_key_id, running.secret_access_key, region_name="us-east-1")
-
-    def client(service: str) -> Any:
-        return session.client(service, endpoint_url=running.url)
-
-    sagemaker, s3 = client("sagemaker"), client("s3")
-    found = [f"endpoint {each['EndpointName']}" for each in sagemaker.list_endpoints(NameContains=word)["Endpoints"]]
-    found += [f"model {each['ModelName']}" for each in sagemaker.list_models(NameContains=word)["Models"]]
-    configs = sagemaker.list_endpoint_configs(NameContains=word)["EndpointConfigs"]
-    found += [f"endpoint config {each['EndpointConfigName']}" for each in configs]
-    found += [f"role {each['RoleName']}" for each in client("iam").list_roles()["Roles"] if word in each["RoleName"]]
-    for bucket in s3.list_buckets()["Buckets"]:
-        objects = s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", ())
-        found += [f"object {each['Key']}" for each in objects if word in each["Key"]]
-    return found
+    return account_inventory(lambda service: session.client(service, endpoint_url=running.url), word)

@@ -1,31 +1,33 @@
 """Ctrl+C and SIGTERM in the middle of a deployment."""
 
-import json
-import os
 import signal
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from core.sandbox.daemon import RunningSandbox
-from tests.e2e.program import inventory, run, start
+from tests.e2e.program import Background, inventory, run
 from tests.e2e.small_model import held_back, write_model, write_template
 
 
-def _deploying(folder: Path, name: str) -> "subprocess.Popen[str]":
+@contextmanager
+def _deploying(folder: Path, name: str) -> Iterator[Background]:
     """A deployment whose endpoint is being created until `folder / "gate"` is there."""
     template = write_template(folder / "template", held_back(folder / "gate"))
-    program = start(
-        *("--sandbox", "deploy", str(write_model(folder / "model")), "--name", name),
-        *("--template", str(template), "--yes", "--json"),
-    )
-    assert program.stdout
-    for line in program.stdout:
-        event = json.loads(line)
-        if event["stage"] == "endpoint" and event["kind"] != "started":
-            return program
-    raise AssertionError(program.communicate()[1])  # it has ended: its stdout has
+    arguments = ("--name", name, "--template", str(template), "--yes", "--json")
+    with Background(folder, "--sandbox", "deploy", str(write_model(folder / "model")), *arguments) as program:
+        program.wait_for(_is_at_the_endpoint)
+        yield program
+
+
+def _is_at_the_endpoint(program: Background) -> bool:
+    return any(event["stage"] == "endpoint" and event["kind"] != "started" for event in program.events)
+
+
+def _stopping(program: Background) -> bool:
+    return "Stopping as asked" in program.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -33,15 +35,14 @@ def test_once_undoes_what_was_begun(
     sandbox: RunningSandbox, sandbox_home: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     name = f"cli-stopped-{number.name.lower()}"
-    program = _deploying(tmp_path, name)
-    program.send_signal(number)
-    (tmp_path / "gate").touch()
-    out, err = program.communicate(timeout=120)
-    assert program.returncode == 130, err
-    assert "Stopping as asked" in err
-    events = [json.loads(line) for line in out.splitlines()]
-    assert {"rollback"} <= {event["stage"] for event in events}
-    assert events[-1]["kind"] == "failed"
+    with _deploying(tmp_path, name) as program:
+        program.process.send_signal(number)
+        program.wait_for(_stopping)  # before that, the endpoint must not come into service
+        (tmp_path / "gate").touch()
+        ended = program.end()
+    assert ended.code == 130, ended.err
+    assert "rollback" in {event["stage"] for event in ended.lines}
+    assert ended.lines[-1]["kind"] == "failed"
     assert inventory(sandbox, name) == []
     made = run("--sandbox", "deployments", "--json").document["deployments"]
     assert [each["status"] for each in made if each["endpoint"] == name] == ["cancelled"]
@@ -51,21 +52,16 @@ def test_twice_stops_at_once_and_what_is_left_is_known(
     sandbox: RunningSandbox, sandbox_home: Path, tmp_path: Path
 ) -> None:
     name = "cli-stopped-twice"
-    program = _deploying(tmp_path, name)
-    program.send_signal(signal.SIGINT)
-    assert program.stderr
-    told = ""
-    while "Stopping as asked" not in told:
-        piece = os.read(program.stderr.fileno(), 4096).decode()
-        assert piece, told
-        told += piece
-    program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=60)
-    assert program.returncode == 130
-    assert "Stopped at once." in err
-    assert f"endpoint {name}" in err
-    assert f"sagewizard --sandbox endpoints delete {name}" in err
-    assert json.loads(out.splitlines()[-1])["kind"] == "failed"
+    with _deploying(tmp_path, name) as program:
+        program.process.send_signal(signal.SIGINT)
+        program.wait_for(_stopping)
+        program.process.send_signal(signal.SIGINT)
+        ended = program.end()
+    assert ended.code == 130
+    told = ended.err.partition("Stopped at once.")[2]
+    assert f"endpoint {name}" in told
+    assert f"sagewizard --sandbox endpoints delete {name}" in told
+    assert ended.lines[-1]["kind"] == "failed"
     made = run("--sandbox", "deployments", "--json").document["deployments"]
     (mine,) = (each for each in made if each["endpoint"] == name)
     assert mine["status"] == "interrupted"

@@ -86,13 +86,18 @@ class Objects:
     def keep(self) -> None:
         """Keep what this thread's request has changed."""
         names: set[Name] = self._here.__dict__.pop("names", set())
+        written: set[str] = self._here.__dict__.pop("written", set())
         if not names:
             return
         with self._lock:
             records = {f"{bucket}/{key}": self._describe(bucket, key) for bucket, key in names}
             self._records.change("object", records)
             for name, versions in records.items():
-                self._files[name] = _files_of(versions or [])
+                before, self._files[name] = self._files.get(name, frozenset()), _files_of(versions or [])
+                written |= before
+            # Of requests that write the same object at once, moto forgets all but one without a word.
+            for file in written - frozenset().union(*self._files.values()):
+                self._discarded.setdefault(file, next(self._moments))
 
     def _clear_away(self) -> None:
         """Remove discarded files that no record names and no request from before they were discarded may still read."""
@@ -143,7 +148,9 @@ class Objects:
         return _KeptFile(path, len(data))
 
     def _new_path(self) -> Path:
-        return self._folder / secrets.token_hex(16)
+        path = self._folder / secrets.token_hex(16)
+        self._here.__dict__.setdefault("written", set()).add(path.name)
+        return path
 
     def discard(self, path: Path) -> None:
         """Let a file go once no record names it, and nobody reads it."""

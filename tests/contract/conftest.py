@@ -1,0 +1,26 @@
+"""What several tests of the sandbox's account stand on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.sandbox.daemon import RunningSandbox
+from tests.contract.sandbox_account import Aws
+
+
+@pytest.fixture
+def aws(sandbox: RunningSandbox) -> Aws:
+    return Aws(sandbox)
+
+
+@pytest.fixture
+def failed_endpoint(aws: Aws) -> Iterator[str]:
+    """An endpoint that has failed, since its image has no stand-in; it holds no instances."""
+    name, model = aws.name("endpoint"), aws.name("model")
+    aws.sagemaker.create_model(
+        ModelName=model, PrimaryContainer={"Image": "example.com/unknown:1"}, ExecutionRoleArn=aws.role()
+    )
+    aws.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=aws.config(aws.variant(model)))
+    assert aws.settled(name)["EndpointStatus"] == "Failed"
+    yield name
+    aws.remove(name)

@@ -1,0 +1,28 @@
+"""What an account has of what deployments are made of, asked of AWS's own APIs."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def inventory(get: Callable[[str], Any], word: str = "") -> list[str]:
+    """Return what there is whose name contains `word`, as `model tiny`; `get` returns a boto3 client for a service.
+
+    Every page is read: "nothing is left" must not be said of the first one alone.
+    """
+    return [f"{kind} {name}" for kind, name in _everything(get) if word in name]
+
+
+def _everything(get: Callable[[str], Any]) -> Iterator[tuple[str, str]]:
+    def named(service: str, operation: str, members: str, member: str, **request: str) -> list[str]:
+        pages = get(service).get_paginator(operation).paginate(**request)
+        return [each[member] for page in pages for each in page.get(members, ())]
+
+    for kind, found in (
+        ("endpoint", named("sagemaker", "list_endpoints", "Endpoints", "EndpointName")),
+        ("model", named("sagemaker", "list_models", "Models", "ModelName")),
+        ("config", named("sagemaker", "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName")),
+        ("role", named("iam", "list_roles", "Roles", "RoleName")),
+    ):
+        yield from ((kind, name) for name in found)
+    for bucket in named("s3", "list_buckets", "Buckets", "Name"):
+        yield from (("object", key) for key in named("s3", "list_objects_v2", "Contents", "Key", Bucket=bucket))
