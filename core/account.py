@@ -60,6 +60,21 @@ class Account:
             return self._identity
 
 
+def ledgers_folder(*, sandbox: bool) -> Path:
+    """Return the folder of the ledgers on this machine, as an account's `ledgers`, without opening an account.
+
+    One folder holds the ledgers of all AWS accounts. The sandbox has its own, and is not started for it.
+
+    Raises:
+        SagewizardError: the folder cannot be made.
+    """
+    if sandbox:
+        from core.sandbox import state_files
+
+        return state_files.ledgers_folder()
+    return own_folder(data_folder() / "deployments")
+
+
 def open_account(*, sandbox: bool, profile: str | None = None, region: str | None = None) -> Account:
     """Return the account to work in. The sandbox is started when it is not running; AWS is not asked anything yet.
 
@@ -89,7 +104,7 @@ def open_account(*, sandbox: bool, profile: str | None = None, region: str | Non
     return Account(
         Clients(region=region, profile=profile),
         label=profile or "default",
-        ledgers=own_folder(data_folder() / "deployments"),
+        ledgers=ledgers_folder(sandbox=False),
         sandbox=False,
     )
 

@@ -1,5 +1,6 @@
 """The demo: the sample model deployed, asked three questions, and taken away again, with nothing left behind."""
 
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -37,7 +38,8 @@ def run_demo(
     facts = inspect_model(SampleReference(), hub, cancel)
     weights = select_weight_set(facts)
     table = survey(facts, weights, account.clients, cancel=cancel)
-    plan = make_plan(facts, weights, table, Choices(), account)
+    # A name of its own: another demo may be at work in the same account.
+    plan = make_plan(facts, weights, table, Choices(name=f"demo-{secrets.token_hex(3)}"), account)
     deployment = deploy(plan, account, hub, emit=emit, cancel=cancel)
     try:
         conversation = Conversation(account, deployment.endpoint, "messages")

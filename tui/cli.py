@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from contextlib import suppress
-from io import TextIOWrapper
 from typing import Final, NoReturn
 
 import click
@@ -12,7 +11,7 @@ import click
 from core.errors import SagewizardError, UsageError
 from tui.command_line import HELP_NAMES, LazyGroup
 from tui.interrupts import INTERRUPTED, end_on_sigterm
-from tui.output import UNEXPECTED_FIX, message, report
+from tui.output import UNEXPECTED_FIX, OutputError, let_go, message, prepare_streams, report, unwritable
 from tui.session import Session, pass_session
 
 COMMANDS: Final = {
@@ -30,19 +29,24 @@ COMMANDS: Final = {
 
 
 @click.group(cls=LazyGroup, listing=COMMANDS, invoke_without_command=True, context_settings=HELP_NAMES)
+@click.option("--readonly", is_flag=True, help="Open the full-screen program without the keys that change anything.")
 @pass_session
 @click.pass_context
-def sagewizard(context: click.Context, session: Session) -> None:
+def sagewizard(context: click.Context, session: Session, readonly: bool) -> None:
     """Take a Hugging Face model to a chat on your own SageMaker endpoint, and back to nothing.
 
     Without a command it opens the full-screen program. `sagewizard --sandbox` tries everything on this machine,
     without an AWS account.
     """
     if context.invoked_subcommand is None:
-        context.exit(_open_screens(session))
+        context.exit(_open_screens(session, readonly=readonly))
+    if readonly:
+        raise UsageError(
+            "--readonly is for the full-screen program alone.", fix="Leave it out, or leave the command out."
+        )
 
 
-def _open_screens(session: Session) -> int:
+def _open_screens(session: Session, *, readonly: bool) -> int:
     if session.json or not session.may_ask or os.environ.get("TERM") == "dumb":
         raise UsageError(
             "The full-screen program needs a terminal.",
@@ -57,6 +61,7 @@ def _open_screens(session: Session) -> int:
             profile=session.setting("profile", option=session.options.profile),
             region=session.setting("region", option=session.options.region),
             debug=session.debug,
+            readonly=readonly,
         )
     )
 
@@ -70,16 +75,21 @@ def run(arguments: list[str]) -> int:
     except SagewizardError as error:
         return _failed(session, error)
     except click.UsageError as error:
-        error.show()
+        _show(error)
         session.options.json = session.json or "--json" in arguments  # it may stand behind what cannot be parsed
         return _answered(session, error.format_message(), "See the command's --help.", 2)
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return _answered(session, error.format_message(), "", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         return _interrupted(session)
     except BrokenPipeError:
-        _let_go_of_stdout()
+        let_go(sys.stdout)
+        return 1
+    except OutputError as error:
+        let_go(sys.stdout)
+        report(unwritable(error))
+        _trace(session, error)
         return 1
     except Exception as error:  # noqa: BLE001 - the last line of defence: one sentence instead of a trace
         return _unexpected(session, error)
@@ -112,8 +122,8 @@ def _answered(session: Session, text: str, fix: str, code: int) -> int:
             session.events.end_with(SagewizardError(text, fix=fix))
         elif session.json:
             click.echo(json.dumps({"error": {"message": text, "fix": fix, "code": code}}))
-    except BrokenPipeError:
-        _let_go_of_stdout()
+    except (BrokenPipeError, OutputError):
+        let_go(sys.stdout)  # stderr has told why the program ends
     return code
 
 
@@ -126,19 +136,23 @@ def _trace(session: Session, error: BaseException) -> None:
         message(clean("".join(traceback.format_exception(error))))
 
 
-def _let_go_of_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains while it ends
+def _show(error: click.ClickException) -> None:
+    with suppress(OSError):
+        error.show()
 
 
 def main() -> NoReturn:
     """Run the program with the arguments of this process, and end it."""
+    prepare_streams()
     end_on_sigterm()
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a letter that its encoding lacks is no reason to fail
     code = run(sys.argv[1:])
     if code == INTERRUPTED:
         # Threads that upload or wait would keep the process alive until they notice; a person asked it to end.
         with suppress(OSError):
             sys.stderr.flush()
         os._exit(code)
+    try:
+        sys.stderr.flush()
+    except OSError:
+        let_go(sys.stderr)
     sys.exit(code)

@@ -37,14 +37,33 @@ def _common_options() -> list[click.Option]:
         ),
         click.Option(["--profile"], metavar="NAME", help="The AWS profile to use.", **shared),
         click.Option(["--region"], metavar="REGION", help="The AWS region to work in.", **shared),
-        click.Option(["--json"], is_flag=True, help="Write JSON to stdout.", **shared),
+        # Eager, that is, looked at before the command's own arguments: these say how an error in those is told.
+        click.Option(["--json"], is_flag=True, is_eager=True, help="Write JSON to stdout.", **shared),
         click.Option(
-            ["--debug"], is_flag=True, help="Show where each setting came from, and the trace of an error.", **shared
+            ["--debug"],
+            is_flag=True,
+            is_eager=True,
+            help="Show where each setting came from, and the trace of an error.",
+            **shared,
         ),
         click.Option(
             ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
         ),
     ]
+
+
+def _endpoint_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    from core.deployments.names import check_endpoint_name
+    from core.errors import UsageError
+
+    try:
+        return check_endpoint_name(value)
+    except UsageError as error:  # its fix is for who gives a name, not for who looks one up
+        raise UsageError(error.message, fix="`sagewizard endpoints` lists those that exist.") from error
+
+
+endpoint_argument: Final = click.argument("name", callback=_endpoint_name)
+"""Gives a command the name of an endpoint; AWS is not asked about one that no endpoint can have."""
 
 
 COMMON: Final = tuple(_common_options())

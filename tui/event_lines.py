@@ -3,11 +3,13 @@
 import os
 import sys
 import threading
+from contextlib import suppress
 
 import click
 
-from core.deployments.events import Event
+from core.deployments.events import Event, Stage
 from core.errors import SagewizardError
+from tui.output import OutputError, let_go, message, unwritable
 
 
 class EventLines:
@@ -26,9 +28,16 @@ class EventLines:
                 return
             try:
                 click.echo(event.to_json())
-            except OSError:
+            except OSError as error:
                 self._gone = True
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                let_go(sys.stdout)
+                if isinstance(error, OutputError):
+                    goes_on = "" if event.kind == "failed" else " The run goes on."
+                    message(f"sagewizard: {unwritable(error).message}{goes_on}")
+
+    def tell(self, stage: Stage, text: str) -> None:
+        """Write what is no step of the run as a `log` event of the deployment told of last."""
+        self(Event(self._last.deployment if self._last else "", stage, "log", text))
 
     def end_with(self, error: SagewizardError) -> None:
         """Make sure the last event tells of the failure, also of one that came before or after the run itself."""
@@ -37,7 +46,8 @@ class EventLines:
 
     def end_now(self, error: SagewizardError) -> None:
         """Write the last event from within a signal handler, where neither lock nor stream may be waited for."""
-        os.write(sys.stdout.fileno(), f"{self._failure(error).to_json()}\n".encode())
+        with suppress(OSError):  # what is left has to be told on stderr all the same
+            os.write(sys.stdout.fileno(), f"{self._failure(error).to_json()}\n".encode())
 
     def _failure(self, error: SagewizardError) -> Event:
         deployment, stage = (self._last.deployment, self._last.stage) if self._last else ("", "inspect")

@@ -34,7 +34,8 @@ def staged(target: Path) -> Iterator[Path]:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a file system that is read-only refuses even what is absent
+                temporary.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

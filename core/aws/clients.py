@@ -19,6 +19,7 @@ _RUNTIME_READ_SECONDS: Final = 70
 _REGION: Final = re.compile(r"[a-z]+(-[a-z]+)+-\d+")
 """Every region's name so far: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`. Which of them exist, AWS knows."""
 _PRICING_REGIONS: Final = ("us-east-1", "eu-central-1", "ap-south-1")
+_SNIFFED_BYTES: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,10 @@ class Clients:
         region = self.region
         if service == "pricing" and region not in _PRICING_REGIONS:
             region = _PRICING_REGIONS[0]  # the Pricing API answers for all regions, but only in a few
-        return self._open_session().client(service, region_name=region, endpoint_url=self.endpoint_url, config=config)
+        session = self._open_session()
+        client = session.client(service, region_name=region, endpoint_url=self.endpoint_url, config=config)
+        client.meta.events.register("before-parse", _check_that_aws_answers)
+        return client
 
     def _open_session(self) -> Any:
         if self._session is None:
@@ -113,3 +117,29 @@ class Clients:
         if self.region.startswith("cn-"):
             return "aws-cn"
         return "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+
+
+def _check_that_aws_answers(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse a page of something else, such as the sign-in page of a network, that calls itself a success.
+
+    botocore reads such a page as an answer without members, also to a request that was to change something. What says
+    what an answer is differs by protocol; its content type does not always.
+
+    Raises:
+        ResponseParserError: the answer is not of the operation's protocol.
+    """
+    from botocore.parsers import ResponseParserError
+
+    raw = operation_model.has_streaming_output or operation_model.has_event_stream_output
+    if raw or response_dict["status_code"] >= 300 or not response_dict["body"]:
+        return
+    begin = response_dict["body"].lstrip()[:_SNIFFED_BYTES]
+    protocol = operation_model.service_model.resolved_protocol
+    if protocol in {"json", "rest-json"}:
+        well = begin.startswith(b"{")
+    elif protocol == "query":
+        well = f"<{operation_model.name}Response".encode() in begin
+    else:
+        well = b"<html" not in begin.lower()
+    if not well:
+        raise ResponseParserError(f"{operation_model.name} was answered with something else than {protocol}.")

@@ -1,4 +1,8 @@
-"""What a run tells while it goes on: one value for every front end, one JSON object a line for scripts."""
+"""What a run tells while it goes on: one value for every front end, one JSON object a line for scripts.
+
+The last event of a run is `ready finished`; or `endpoint finished` with `endpoint` set, of one that does not wait until
+the endpoint is in service; or `failed`. A stream that ends otherwise was cut off.
+"""
 
 import json
 from collections.abc import Callable
@@ -20,8 +24,9 @@ STAGES: tuple[Stage, ...] = ("inspect", "package", "upload", "role", "model", "e
 class Event:
     """One thing that happened in a deployment.
 
-    `done` and `total` are counts of `unit`; `endpoint` is set on events of the stage `ready`; `cause` and `fix` on
-    `failed` ones. `message` is safe to show: text from outside was cleaned.
+    `done` and `total` are counts of `unit`; `endpoint` is set on events of the stage `ready`, and on the last event of
+    a run that does not wait; `cause` and `fix` on `failed` ones. `message` is safe to show: text from outside was
+    cleaned.
     """
 
     deployment: str

@@ -23,6 +23,8 @@ class StageReport:
         self._ended = False
         self.summary = ""
         """What the stage's `finished` event will say."""
+        self.endpoint: str | None = None
+        """The endpoint that the `finished` event names, where that event ends the run."""
 
     def progress(
         self, message: str, done: int | None = None, total: int | None = None, unit: Unit | None = None
@@ -64,7 +66,7 @@ class Reporter:
         report.summary = message
         self._emit(Event(self.deployment, stage, "started", message))
         yield report
-        self._emit(Event(self.deployment, stage, "finished", report.summary))
+        self._emit(Event(self.deployment, stage, "finished", report.summary, endpoint=report.endpoint))
 
     def ready(self, endpoint: str, message: str) -> None:
         """Tell that the endpoint is in service: the last event of a run that succeeds."""

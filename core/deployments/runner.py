@@ -79,6 +79,7 @@ def _carry_out(run: Run, *, wait: bool) -> None:
             report.summary = (
                 f"AWS is creating the endpoint; {run.account.command('endpoints')} shows when it is in service"
             )
+            report.endpoint = endpoint.name
             run.ledger.finish("creating")
             return
         wait_until_in_service(

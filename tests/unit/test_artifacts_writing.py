@@ -231,6 +231,17 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+def test_a_file_system_that_is_read_only_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    def refuse(*_: Any, **__: Any) -> None:  # also to remove what is not there
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("open", "mkdir", "unlink", "rename"):
+        monkeypatch.setattr(Path, name, refuse)
+    with pytest.raises(SagewizardError, match=r"cannot be written: Read-only file system\.$"):
+        pack(write, CONTENT, tmp_path / "model.tar.gz")
+
+
 def test_progress_counts_the_members_bytes(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     total = sum(map(len, CONTENT.values()))

@@ -8,7 +8,7 @@ import click
 
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, SagewizardError, UsageError
-from tui.command_line import Command
+from tui.command_line import Command, endpoint_argument
 from tui.interrupts import stopping_politely
 from tui.output import document, message, report
 from tui.session import Session, pass_session
@@ -20,7 +20,7 @@ _STOPPING = "Stopping the answer."
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@endpoint_argument
 @click.option("--message", "-m", "messages", multiple=True, metavar="TEXT", help="Say this; repeatable.")
 @pass_session
 def chat(session: Session, name: str, messages: tuple[str, ...]) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def demo(session: Session) -> None:
     """Deploy the bundled model in the sandbox, ask it three questions, and delete all that was made.
 
-    Needs neither an AWS account nor the network. With --json each event is a line of JSON on stdout.
+    Needs neither an AWS account nor the network. With --json each event is a line of JSON on stdout; each question
+    with its answer is an event of the stage `ready` and the kind `log`.
     """
     from core.demo import run_demo
 
@@ -27,6 +28,8 @@ def demo(session: Session) -> None:
     write = message if session.json else data
 
     def say(question: str, answer: "Answer") -> None:
+        if session.events:
+            session.events.tell("ready", f"{question}\n{answer.text.strip()}")
         write(f"\n{question}\n  {answer.text.strip()}")
 
     with shown_run(session) as emit:

@@ -1,6 +1,6 @@
 """`sagewizard deployments`: what this machine deployed, from its ledgers."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,14 +12,21 @@ from tui.tables import Column, table
 if TYPE_CHECKING:
     from core.deployments.ledger import Deployment
 
+_NOT_WAITED_FOR: Final = "creating, not waited for"
+"""What is known of a deployment that was left to AWS: it may be in service since, or have failed."""
+
 
 @click.command(cls=Command)
 @pass_session
 def deployments(session: Session) -> None:
-    """List the deployments made from this machine, newest first, and what may still exist of each."""
+    """List the deployments made from this machine, newest first, and what may still exist of each.
+
+    It reads what was written down when they were made and removed; the account is not asked.
+    """
+    from core.account import ledgers_folder
     from core.deployments.ledger import list_deployments
 
-    found = list_deployments(session.account().ledgers)
+    found = list_deployments(ledgers_folder(sandbox=session.sandbox))
     if session.json:
         document({"deployments": [_as_document(deployment) for deployment in found]})
     elif not found:
@@ -48,4 +55,5 @@ def _as_document(deployment: "Deployment") -> dict[str, Any]:
 
 def _cells(deployment: "Deployment") -> list[str]:
     there = ", ".join(resource.kind.replace("_", " ") for resource in deployment.existing)
-    return [deployment.id, deployment.endpoint, deployment.status, deployment.region, there or "nothing"]
+    status = _NOT_WAITED_FOR if deployment.status == "creating" else deployment.status
+    return [deployment.id, deployment.endpoint, status, deployment.region, there or "nothing"]

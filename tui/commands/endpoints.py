@@ -7,7 +7,7 @@ import click
 
 from core.errors import CancelledByUser, SagewizardError, UsageError
 from core.quantities import format_hourly
-from tui.command_line import Group
+from tui.command_line import Group, endpoint_argument
 from tui.output import data, document, message
 from tui.progress import ProgressLines
 from tui.session import Session, pass_session
@@ -36,6 +36,7 @@ def list_(session: Session) -> None:
 
 def _list(session: Session) -> None:
     from core.endpoints.desk import list_endpoints
+    from core.endpoints.details import IDLE_STATUSES
 
     account = session.account()
     found = list_endpoints(account)
@@ -54,8 +55,9 @@ def _list(session: Session) -> None:
         Column("Created"),
         Column("Made by"),
     ]
-    data(table(columns, [_summary_cells(endpoint) for endpoint in found]))
-    prices = [endpoint.price_usd_per_hour for endpoint in found]
+    costing = [endpoint for endpoint in found if endpoint.status not in IDLE_STATUSES]
+    data(table(columns, [_summary_cells(endpoint, costs=endpoint in costing) for endpoint in found]))
+    prices = [endpoint.price_usd_per_hour for endpoint in costing]
     if known := [price for price in prices if price is not None]:
         more = " and what has no known price" if len(known) < len(prices) else ""
         data(f"\nTogether {format_hourly(sum(known))}{more}.")
@@ -73,20 +75,20 @@ def _summary_document(endpoint: "EndpointSummary") -> dict[str, Any]:
     }
 
 
-def _summary_cells(endpoint: "EndpointSummary") -> list[str]:
+def _summary_cells(endpoint: "EndpointSummary", *, costs: bool) -> list[str]:
     count, type_ = endpoint.instance_count, endpoint.instance_type
     return [
         endpoint.name,
         endpoint.status,
         f"{count} × {type_}" if type_ else "unknown",
-        format_hourly(endpoint.price_usd_per_hour),
+        format_hourly(endpoint.price_usd_per_hour) if costs else "–",
         f"{endpoint.created.astimezone():%Y-%m-%d %H:%M}",
         "sagewizard" if endpoint.ours else "others",
     ]
 
 
 @endpoints.command()
-@click.argument("name")
+@endpoint_argument
 @pass_session
 def show(session: Session, name: str) -> None:
     """Show all that is known of the endpoint NAME: why it failed, what it costs, what it is made of."""
@@ -101,24 +103,23 @@ def show(session: Session, name: str) -> None:
 
 
 @endpoints.command()
-@click.argument("name")
+@endpoint_argument
 @click.option("--follow", "-f", is_flag=True, help="Go on with new lines until Ctrl+C.")
 @pass_session
 def logs(session: Session, name: str, follow: bool) -> None:
     """Print what the containers of the endpoint NAME wrote. With --json each line is a JSON object."""
     from core.endpoints.desk import follow_logs
 
-    account = session.account()
-    with session.politely(notice=""):
-        for line in follow_logs(account, name, cancel=session.cancel, follow=follow):
-            if session.json:
-                click.echo(json.dumps({"at": line.at.isoformat(), "stream": line.stream, "text": line.text}))
-            else:
-                data(f"{line.at.astimezone():%H:%M:%S}  {line.text}")
+    # Not politely: reading leaves nothing to clean up, so Ctrl+C need not wait for an answer that is under way.
+    for line in follow_logs(session.account(), name, cancel=session.cancel, follow=follow):
+        if session.json:
+            click.echo(json.dumps({"at": line.at.isoformat(), "stream": line.stream, "text": line.text}))
+        else:
+            data(f"{line.at.astimezone():%H:%M:%S}  {line.text}")
 
 
 @endpoints.command()
-@click.argument("name")
+@endpoint_argument
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @pass_session
 def delete(session: Session, name: str, yes: bool) -> None:

@@ -7,13 +7,13 @@ from typing import Any, BinaryIO
 import click
 
 from core.errors import UsageError
-from tui.command_line import Command
+from tui.command_line import Command, endpoint_argument
 from tui.output import document
 from tui.session import Session, pass_session
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@endpoint_argument
 @click.option("--input", "-i", "source", type=click.File("rb"), metavar="FILE|-", help="The body. [stdin]")
 @click.option("--content-type", default="application/json", metavar="TYPE", help="What the body is. [application/json]")
 @click.option("--accept", metavar="TYPE", help="What to answer in. [as the container likes]")

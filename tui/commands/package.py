@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from core.errors import RefusedError, UsageError
+from core.errors import RefusedError, SagewizardError, UsageError
 from core.quantities import format_bytes
 from tui.command_line import Command
 from tui.commands.model_study import Study, study
@@ -89,14 +89,19 @@ def _way_made_for(output: Path) -> Iterator[Path]:
     if not output.is_dir() or not any(output.iterdir()):
         yield output
         return
-    with TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as beside:
-        yield Path(beside) / "new"
-        old = output.rename(Path(beside) / "old")
-        try:
-            (Path(beside) / "new").rename(output)
-        except OSError:
-            old.rename(output)
-            raise
+    try:
+        with TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as beside:
+            yield Path(beside) / "new"
+            old = output.rename(Path(beside) / "old")
+            try:
+                (Path(beside) / "new").rename(output)
+            except OSError:
+                old.rename(output)
+                raise
+    except OSError as error:
+        raise SagewizardError(
+            f"{output} cannot be replaced: {error.strerror or error}.", fix="Name another path."
+        ) from error
 
 
 def _build(session: Session, looked: Study, path: Path, name: str, template_name: str | None) -> "Packed":
