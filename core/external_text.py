@@ -31,6 +31,11 @@ def clean_line(text: str) -> str:
     return " ".join(clean(text).split())
 
 
+def unix_lines(text: str) -> str:
+    """Return `text` with a line feed at each end of a line: terminals paste carriage returns, which `clean` drops."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class StreamCleaner:
     """Cleans text that arrives in pieces, where a control sequence may be cut in two."""
 

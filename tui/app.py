@@ -37,6 +37,8 @@ _TERMINATED: Final = 128 + signal.SIGTERM
 _AGAIN_SECONDS: Final = 3.0
 _NOTICE_SECONDS: Final = 30.0
 _SETTLED_SECONDS: Final = 0.05
+_OVER_HOME: Final = 2
+"""How many screens there are with one over home."""
 _OF_TEXTUAL: Final = ("Theme", "Screenshot")
 
 
@@ -46,6 +48,9 @@ class SagewizardApp(App[int]):
     TITLE = "sagewizard"
     # The home screen's rules are here too: Textual loads no style sheet for the first screen.
     CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "screens/home.tcss"]
+    # Not annotated: mypy takes Textual's own declaration for an instance variable.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="app.quit", tooltip="Leave the program", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "Stop", id="app.interrupt", tooltip="Twice: quit", show=False, system=True),
@@ -59,7 +64,7 @@ class SagewizardApp(App[int]):
         self.register_theme(SAGE)
         self.theme = os.environ.get("TEXTUAL_THEME", SAGE.name)
         self.workspace = Workspace(context, self)
-        self.calls = Calls(self, debug=context.debug)
+        self.calls = Calls(self, debug=context.debug, sandbox=context.sandbox)
         self._reference = reference
         self._interrupted_at = 0.0
         self._leaving = False
@@ -133,9 +138,15 @@ class SagewizardApp(App[int]):
 
     @on(navigation.StartRun)
     def _start_run(self, message: navigation.StartRun) -> None:
-        run = self.deployer.start(message.plan)
-        self._home()
-        self.post_message(navigation.OpenRun(run))
+        from tui.screens.deployment import DeploymentScreen
+
+        screen = DeploymentScreen(self.workspace, self.deployer.start(message.plan))
+        while len(self.screen_stack) > _OVER_HOME:
+            self.pop_screen()
+        if len(self.screen_stack) == _OVER_HOME:
+            self.switch_screen(screen)  # in the wizard's place, with no glimpse of home between them
+        else:
+            self.push_screen(screen)
 
     @on(navigation.OpenRun)
     def _open_run(self, message: navigation.OpenRun) -> None:
@@ -146,6 +157,11 @@ class SagewizardApp(App[int]):
     @on(navigation.StopRun)
     def _stop_run(self, message: navigation.StopRun) -> None:
         self.deployer.stop(message.run)
+
+    @on(navigation.DismissRun)
+    def _dismiss_run(self, message: navigation.DismissRun) -> None:
+        message.run.dismissed = True
+        self.workspace.run_changed.publish(message.run)
 
     @on(navigation.OpenEndpoint)
     def _open_endpoint(self, message: navigation.OpenEndpoint) -> None:
@@ -201,23 +217,13 @@ class SagewizardApp(App[int]):
 
     async def action_quit(self) -> None:
         """Leave; ask first when a deployment goes on."""
-        from tui.screens.confirm import Choice, ConfirmScreen, Question
+        from tui.screens.confirm import ConfirmScreen, before_quitting
 
-        running = self.workspace.active_runs
-        if not running:
+        names = [run.name for run in self.workspace.active_runs]
+        if not names:
             self.exit(0)
         elif not isinstance(self.screen, ConfirmScreen):
-            names = ", ".join(run.name for run in running)
-            question = Question(
-                "A deployment is not finished",
-                f"{names} is still being deployed. To leave it as it is keeps what exists in the account, where it may "
-                "cost money; `sagewizard deployments` lists it.",
-                (
-                    Choice("stay", "Stay"),
-                    Choice("undo", "Stop, undo, then quit"),
-                    Choice("leave", "Quit, leave it", danger=True),
-                ),
-            )
+            question = before_quitting(names, self.workspace.context.command("deployments"))
             self.push_screen(ConfirmScreen(question), self._quit_as)
 
     def _quit_as(self, answer: str | None) -> None:

@@ -13,12 +13,13 @@ from typing import Final, Generic, TypeVar
 from textual.message_pump import MessagePump
 
 from core.cancellation import CancelToken
-from core.errors import SagewizardError
+from core.errors import SagewizardError, UnreachableError
 
 Result = TypeVar("Result")
 Item = TypeVar("Item")
 TRACE_FILE: Final = "traces.log"
 """Where `--debug` keeps the traces of errors, in the data folder."""
+_ADVICE_FOR_AWS: Final = "Check the network and the region, then try again."
 _BATCH_SECONDS: Final = 0.1
 
 
@@ -29,9 +30,10 @@ class Calls:
     the owner is gone, or when the call was superseded or cancelled.
     """
 
-    def __init__(self, owner: MessagePump, *, debug: bool = False) -> None:
+    def __init__(self, owner: MessagePump, *, debug: bool = False, sandbox: bool = False) -> None:
         self._owner = owner
         self._debug = debug
+        self._sandbox = sandbox
         self._latest: dict[str, CancelToken] = {}
 
     def start(
@@ -58,7 +60,7 @@ class Calls:
             try:
                 value = work(token)
             except SagewizardError as error:
-                problem = error
+                problem = self._as_it_is(error)
                 post(self._owner, lambda: deliver(lambda: failed(problem)))
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the program
                 unforeseen = self._unforeseen(group, error)
@@ -87,6 +89,14 @@ class Calls:
         """Drop all results without asking any call to stop: what is under way goes on until the process ends."""
         self._latest.clear()
 
+    def _as_it_is(self, error: SagewizardError) -> SagewizardError:
+        """Return the error; where the sandbox has ended, with that as its cause: what AWS would need does not help."""
+        if self._sandbox and isinstance(error, UnreachableError) and _sandbox_has_ended():
+            more = error.fix.removeprefix(_ADVICE_FOR_AWS).strip()
+            fix = f"Press r on the home screen: that starts it again. {more}".strip()
+            return UnreachableError("The sandbox does not answer: it has ended.", fix=fix)
+        return error
+
     def _unforeseen(self, group: str, error: Exception) -> SagewizardError:
         from core.external_text import clean_line
 
@@ -96,6 +106,15 @@ class Calls:
             f"Something unforeseen went wrong ({type(error).__name__}: {clean_line(str(error))}).",
             fix="Try again; if it stays, run with --debug and report what the trace file says.",
         )
+
+
+def _sandbox_has_ended() -> bool:
+    from core.sandbox import daemon
+
+    try:
+        return daemon.status() is None
+    except SagewizardError:  # it runs, and is busy
+        return False
 
 
 class Feed(Generic[Item]):

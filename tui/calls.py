@@ -67,6 +67,28 @@ def list_roles(account: "Account") -> "tuple[Role, ...]":
     return roles.list_roles(account.clients)
 
 
+def check_role(account: "Account", text: str) -> "Role":
+    """Return the role that `text` names, once SageMaker may take it on, as far as the account's roles may be listed.
+
+    Raises:
+        SagewizardError: there is no such role, it is another account's, or it does not trust SageMaker.
+    """
+    from core.aws import roles
+    from core.errors import AccessError, RefusedError
+
+    role = roles.find_role(account.clients, text)
+    try:
+        trusting = roles.list_roles(account.clients)
+    except AccessError:
+        return role
+    if all(other.arn != role.arn for other in trusting):
+        raise RefusedError(
+            f"SageMaker may not take on the role {role.name}: its trust policy does not name sagemaker.amazonaws.com.",
+            fix="Choose one of the list, or let sagewizard create one.",
+        )
+    return role
+
+
 def make_plan(account: "Account", draft: "Draft") -> "Plan":
     """Return the plan that the draft's answers make.
 
@@ -119,6 +141,13 @@ def deploy(
     return runner.deploy(plan, account, hub(), emit=emit, cancel=cancel)
 
 
+def may_be_left(account: "Account", deployment: str) -> bool:
+    """Return whether, by its ledger, something of a deployment may still exist. A run that made nothing has none."""
+    from core.deployments.ledger import list_deployments
+
+    return any(found.existing for found in list_deployments(account.ledgers) if found.id == deployment)
+
+
 def show_endpoint(account: "Account", name: str) -> "EndpointDetails":
     """Return all that is known of one endpoint."""
     from core.endpoints import desk
@@ -143,11 +172,11 @@ def what_would_go(account: "Account", name: str) -> "tuple[Resource, ...]":
     return removal.what_would_go(account, name)
 
 
-def delete_endpoint(account: "Account", name: str, emit: "Emit", cancel: CancelToken) -> None:
-    """Delete the endpoint and what was made for it."""
+def delete_endpoint(account: "Account", name: str, emit: "Emit", cancel: CancelToken) -> "tuple[Resource, ...]":
+    """Delete the endpoint and what was made for it; return what could not be deleted."""
     from core.endpoints import removal
 
-    removal.delete_endpoint(account, name, emit=emit, cancel=cancel)
+    return removal.delete_endpoint(account, name, emit=emit, cancel=cancel)
 
 
 def follow_logs(account: "Account", name: str, cancel: CancelToken) -> "Iterator[LogLine]":

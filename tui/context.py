@@ -1,5 +1,6 @@
 """What the command line says about a session, before anything of it is opened."""
 
+import shlex
 from dataclasses import dataclass
 
 
@@ -16,3 +17,11 @@ class AppContext:
     region: str | None
     debug: bool
     readonly: bool = False
+
+    def command(self, *words: str) -> str:
+        """Return the command line that goes on in the same account: `sagewizard --sandbox chat NAME`."""
+        same = ["--sandbox"] if self.sandbox else []
+        for option, value in (("--profile", self.profile), ("--region", self.region)):
+            if value:
+                same += [option, value]
+        return shlex.join(["sagewizard", *same, *words])

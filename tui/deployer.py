@@ -1,5 +1,7 @@
 """Deployments and deletions that go on while a person is elsewhere in the program."""
 
+from typing import Final
+
 from textual.app import App
 
 from core.deployments.events import Event
@@ -10,6 +12,8 @@ from tui.background import Calls, Feed
 from tui.runs import DeploymentRun
 from tui.workspace import Workspace
 
+_WARNING_SECONDS: Final = 30.0
+
 
 class Deployer:
     """Runs plans and deletions on behalf of the app, and says how they go through the workspace's signals."""
@@ -17,7 +21,7 @@ class Deployer:
     def __init__(self, app: App[int], workspace: Workspace) -> None:
         self._app = app
         self._workspace = workspace
-        self._calls = Calls(app, debug=workspace.context.debug)
+        self._calls = Calls(app, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
 
     def start(self, plan: Plan) -> DeploymentRun:
         """Begin to carry out a plan."""
@@ -34,16 +38,18 @@ class Deployer:
             f"deploy-{len(self._workspace.runs)}",
             lambda _: calls.deploy(plan, workspace.open_account(), lambda: workspace.hub, feed.put, run.cancel),
             lambda _: self._ready(run, feed),
-            lambda problem: self._ended(run, feed, problem),
+            lambda problem: self._failed(run, feed, problem),
         )
         return run
 
     def stop(self, run: DeploymentRun) -> None:
-        """Ask a run to stop; it then undoes what it made, which takes its time."""
+        """Ask a run to stop; it then undoes what it made, which takes its time. One that is done is left as it is."""
         if run.word == "running":
             run.word = "cancelling"
             run.cancel.cancel()
             self._changed(run)
+        elif run.word == "ready":
+            self._tell_too_late(run)
 
     def delete(self, name: str) -> None:
         """Delete an endpoint with all that was made for it."""
@@ -61,7 +67,7 @@ class Deployer:
         self._calls.start(
             f"delete-{name}",
             lambda cancel: calls.delete_endpoint(workspace.open_account(), name, feed.put, cancel),
-            lambda _: self._deleted(name, feed, warnings),
+            lambda left: self._deleted(name, feed, warnings, whole=not left),
             lambda problem: self._not_deleted(name, problem),
         )
         self._workspace.endpoints_changed.publish(None)
@@ -73,34 +79,57 @@ class Deployer:
     def _changed(self, run: DeploymentRun) -> None:
         self._workspace.run_changed.publish(run)
 
+    def _tell_too_late(self, run: DeploymentRun) -> None:
+        text = f"{run.name} was in service already, so it was not stopped. On the home screen d deletes it."
+        self._app.notify(text, severity="warning", timeout=_WARNING_SECONDS, markup=False)
+
     def _ready(self, run: DeploymentRun, feed: Feed[Event]) -> None:
         feed.drain()
+        too_late = run.word == "cancelling"
         run.finish("ready")
         if self._workspace.draft is run.draft:  # else the next deployment is being put together
             self._workspace.draft = None
         self._workspace.count_made(run.name)
-        self._app.notify(f"{run.name} is in service.", markup=False)
+        if too_late:
+            self._tell_too_late(run)
+        else:
+            self._app.notify(f"{run.name} is in service.", markup=False)
         self._changed(run)
         self._workspace.endpoints_changed.publish(None)
 
-    def _ended(self, run: DeploymentRun, feed: Feed[Event], problem: SagewizardError) -> None:
+    def _failed(self, run: DeploymentRun, feed: Feed[Event], problem: SagewizardError) -> None:
+        """Before it is said to have ended, find out whether something of it is left: the program may end with it."""
         feed.drain()
+        workspace, deployment = self._workspace, run.deployment
+        self._calls.start(
+            f"left-{deployment}",
+            lambda _: bool(deployment) and calls.may_be_left(workspace.open_account(), deployment),
+            lambda left: self._ended(run, problem, left=left),
+            lambda _: self._ended(run, problem, left=True),
+        )
+
+    def _ended(self, run: DeploymentRun, problem: SagewizardError, *, left: bool = False) -> None:
         cancelled = isinstance(problem, CancelledByUser)
+        run.left = left
         run.finish("cancelled" if cancelled else "failed", problem)
         if not cancelled:
             self._app.notify(f"Deploying {run.name} failed.", severity="error", markup=False)
         self._changed(run)
         self._workspace.endpoints_changed.publish(None)
 
-    def _deleted(self, name: str, feed: Feed[Event], warnings: list[str]) -> None:
+    def _deleted(self, name: str, feed: Feed[Event], warnings: list[str], *, whole: bool) -> None:
         feed.drain()
         self._workspace.deleting.pop(name, None)
-        self._workspace.count_gone(name)
+        if whole:
+            self._workspace.count_gone(name)
         if warnings:
-            self._app.notify("\n".join(warnings), title=f"{name} is deleted, but", severity="warning", markup=False)
+            title = f"{name} is deleted, but" if whole else f"Not all of {name} could be deleted"
+            self._app.notify(
+                "\n".join(warnings), title=title, severity="warning", timeout=_WARNING_SECONDS, markup=False
+            )
         else:
             self._app.notify(f"{name} is deleted, with all that was listed.", markup=False)
-        self._workspace.endpoints_changed.publish(name)
+        self._workspace.endpoints_changed.publish(name if whole else None)
 
     def _not_deleted(self, name: str, problem: SagewizardError) -> None:
         from tui.screens.notice import NoticeScreen

@@ -15,7 +15,10 @@ FREE_STATUSES: Final = frozenset({"Failed", "OutOfService", "Deleting"})
 
 @dataclass(frozen=True, slots=True)
 class EndpointRow:
-    """One line of the table. `status` is the API's word; `doing` says what this session does to it, else empty."""
+    """One line of the table. `status` is the API's word; `doing` says what this session does to it, else empty.
+
+    `exists` is false for a deployment whose endpoint AWS does not have: not yet, or no longer.
+    """
 
     name: str
     status: str
@@ -25,11 +28,12 @@ class EndpointRow:
     created: datetime
     ours: bool
     usd_per_hour: float | None
+    exists: bool = True
 
     @property
     def costs(self) -> bool:
         """Whether it costs money now."""
-        return self.status not in FREE_STATUSES
+        return self.exists and self.status not in FREE_STATUSES
 
 
 def endpoint_rows(
@@ -38,38 +42,26 @@ def endpoint_rows(
     deleting: Mapping[str, str],
     before: Iterable[EndpointRow] = (),
 ) -> tuple[EndpointRow, ...]:
-    """Return a row for every endpoint, for every deployment under way whose endpoint does not exist yet, and for every
-    deletion under way whose endpoint is gone already: it keeps the row that it had in `before`.
+    """Return a row for every endpoint; for every deployment whose endpoint does not exist, because it is under way or
+    because it failed or was stopped and nobody has read that yet; and for every deletion under way whose endpoint is
+    gone already: it keeps the row that it had in `before`.
     """
-    under_way = {run.name: run for run in runs if run.active}
-    rows = [
-        EndpointRow(
-            name=run.name,
-            status="Creating",
-            doing=_progress(run),
-            instance_type=run.plan.endpoint.instance_type,
-            instance_count=run.plan.endpoint.instance_count,
-            created=run.started,
-            ours=True,
-            usd_per_hour=None,
-        )
-        for run in under_way.values()
-    ]
-    known = {row.name: row for row in rows}
+    told_of = {run.name: run for run in runs}.values()  # of one name the newest
+    known = {run.name: _run_row(run) for run in told_of if run.active or run.awaits_reader}
     for found in endpoints:
-        doing = "deleting" if found.name in deleting else known[found.name].doing if found.name in known else ""
+        row = known.get(found.name)
         known[found.name] = EndpointRow(
             name=found.name,
             status="Deleting" if found.name in deleting else found.status,
-            doing=doing,
+            doing="deleting" if found.name in deleting else row.doing if row and row.status == "Creating" else "",
             instance_type=found.instance_type or "",
             instance_count=found.instance_count or 0,
             created=found.created,
             ours=found.ours,
-            usd_per_hour=found.price_usd_per_hour,
+            usd_per_hour=row.usd_per_hour if row and found.price_usd_per_hour is None else found.price_usd_per_hour,
         )
-    for row in before:
-        if row.name in deleting and row.name not in known:
+    for row in (*known.values(), *before):
+        if row.name in deleting and not (row.name in known and known[row.name].exists):
             known[row.name] = replace(row, status="Deleting", doing="deleting")
     return tuple(sorted(known.values(), key=lambda row: row.created, reverse=True))
 
@@ -87,11 +79,18 @@ def age_words(seconds: float) -> str:
     return f"{max(0, int(seconds))} s"
 
 
-def _progress(run: "DeploymentRun") -> str:
-    line = run.current
-    if run.word == "cancelling":
-        return "stopping"
-    if line is None:
-        return "starting"
-    words = line.stage.replace("_", " ")
-    return words if line.fraction is None else f"{words} {line.fraction:.0%}"
+def _run_row(run: "DeploymentRun") -> EndpointRow:
+    status, doing = {"failed": ("Failed", ""), "cancelled": ("OutOfService", "stopped")}.get(
+        run.word, ("Creating", run.doing)
+    )
+    return EndpointRow(
+        name=run.name,
+        status=status,
+        doing=doing,
+        instance_type=run.plan.endpoint.instance_type,
+        instance_count=run.plan.endpoint.instance_count,
+        created=run.started,
+        ours=True,
+        usd_per_hour=run.plan.price_usd_per_hour,
+        exists=False,
+    )

@@ -45,6 +45,10 @@ class StopRun(_AboutRun):
     """Stop a deployment and undo what it made."""
 
 
+class DismissRun(_AboutRun):
+    """Put aside a deployment that ended: how it ended has been read."""
+
+
 class _AboutEndpoint(Message):
     def __init__(self, name: str) -> None:
         super().__init__()

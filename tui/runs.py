@@ -13,6 +13,7 @@ from core.cancellation import CancelToken
 from core.deployments.events import STAGES, Event, Stage, Unit
 from core.deployments.plan import Plan
 from core.errors import SagewizardError
+from tui.log_lines import time_of_day, without_stamp
 
 if TYPE_CHECKING:
     from tui.draft import Draft
@@ -73,6 +74,12 @@ class DeploymentRun:
     logged: int = 0
     """How many lines the log ever had: what a screen compares with how many it has shown."""
     problem: SagewizardError | None = None
+    deployment: str = ""
+    """The id that its ledger has; empty before its first event."""
+    left: bool = False
+    """Whether it ended and something of it may still be in the account."""
+    dismissed: bool = False
+    """Whether a person has seen how it ended, and wants to see no more of it."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
 
@@ -85,6 +92,22 @@ class DeploymentRun:
     def active(self) -> bool:
         """Whether it goes on."""
         return self.word in ("running", "cancelling")
+
+    @property
+    def awaits_reader(self) -> bool:
+        """Whether it ended without an endpoint in service, and the person has not put that aside yet."""
+        return self.word in ("failed", "cancelled") and not self.dismissed
+
+    @property
+    def doing(self) -> str:
+        """What it is at, in a word or two: `upload 40%`."""
+        line = self.current
+        if self.word == "cancelling":
+            return "stopping"
+        if line is None:
+            return "starting"
+        words = line.stage.replace("_", " ")
+        return words if line.fraction is None else f"{words} {line.fraction:.0%}"
 
     def seconds(self, now: datetime) -> float:
         """How long it has taken, or took."""
@@ -99,6 +122,7 @@ class DeploymentRun:
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
+        self.deployment = event.deployment
         line = self.stages.get(event.stage, StageLine(event.stage))
         self.stages[event.stage] = line.after(event)
         text = _log_text(event)
@@ -119,12 +143,12 @@ class DeploymentRun:
 
 
 def _log_text(event: Event) -> str:
-    at = event.at.astimezone().strftime("%H:%M:%S")
+    at = time_of_day(event.at)
     match event.kind:
         case "progress":
             return ""
         case "log":
-            return f"{at}   │ {event.message}"
+            return f"{at}   │ {without_stamp(event.message)}"
         case "warning":
             return f"{at} ! {event.message}"
         case "failed":

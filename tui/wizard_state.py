@@ -7,8 +7,8 @@ from typing import Literal
 from core.errors import SagewizardError
 from tui.draft import Draft
 
-Question = Literal["model", "table", "roles", "plan"]
-"""What the wizard asks core: the model's facts, the fit table, the account's roles, the plan."""
+Question = Literal["model", "table", "roles", "role", "plan"]
+"""What the wizard asks core: the model's facts, the fit table, the account's roles, a role named by hand, the plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,24 +62,49 @@ class Workspace:
         self._made.append(name)
 
     def count_gone(self, name: str) -> None:
-        """Remember that the endpoint is deleted."""
+        """Remember that the endpoint is deleted, and with it what its deployments had left."""
         self._made = [made for made in self._made if made != name]
+        for run in self.runs:
+            if run.name == name and not run.active:
+                run.left, run.dismissed = False, True
 
     @property
     def farewell(self) -> str:
-        """What to say in the shell after the program: which endpoints it leaves running; empty when none."""
-        sandbox = "--sandbox " if self.context.sandbox else ""
+        """What to say in the shell after the program: what it leaves behind, and how that is deleted; mostly empty."""
+        command = self.context.command
         lines = [
-            f"{name} is in service. Chat: sagewizard {sandbox}chat {name} · "
-            f"delete: sagewizard {sandbox}endpoints delete {name}\n"
+            f"{name} is in service. Chat: {command('chat', name)} · delete: {command('endpoints', 'delete', name)}\n"
             for name in self._made
         ]
+        for run in self.runs:
+            if run.active:
+                said = (
+                    f"{run.name} was left while it was being deployed ({run.doing}). What exists of it may cost money."
+                )
+            elif run.left:
+                ended = "was stopped" if run.word == "cancelled" else "failed"
+                said = f"{run.name} {ended}, and not all that was made for it could be removed."
+            else:
+                continue
+            delete = command("endpoints", "delete", run.name)
+            lines.append(f"{said} See: {command('deployments')} · delete: {delete}\n")
         return "".join(lines)
 
     @property
     def active_runs(self) -> "list[DeploymentRun]":
         """The deployments that go on now, oldest first."""
         return [run for run in self.runs if run.active]
+
+    def run_to_read(self, name: str, *, exists: bool) -> "DeploymentRun | None":
+        """Return the newest deployment of that name while there is something to read of it.
+
+        That is while it goes on, or until how it ended is put aside; of one that left nothing, only while no endpoint
+        of that name exists: that one is another's.
+        """
+        run = next((run for run in reversed(self.runs) if run.name == name), None)
+        if run is None or run.active:
+            return run
+        return run if run.awaits_reader and (run.left or not exists) else None
 
     @property
     def where(self) -> str:

@@ -29,6 +29,8 @@ class Stage(App[int]):
     """The program's look around one screen, with nothing behind it: no account is opened."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = [_TUI / path for path in SagewizardApp.CSS_PATH]
+    HORIZONTAL_BREAKPOINTS = SagewizardApp.HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = SagewizardApp.VERTICAL_BREAKPOINTS
 
     def __init__(self, context: AppContext = SANDBOX) -> None:
         super().__init__()

@@ -1,9 +1,10 @@
 import threading
+from pathlib import Path
 
 from textual.app import App
 
 from core.cancellation import CancelToken
-from core.errors import SagewizardError
+from core.errors import SagewizardError, UnreachableError
 from core.folders import data_folder
 from tests.tui.driving import Stage, until
 from tui.background import TRACE_FILE, Calls, Feed
@@ -119,3 +120,36 @@ async def test_a_call_that_ends_after_the_program_bothers_nobody() -> None:
         threading.excepthook = before
     assert not thread.is_alive()
     assert errors == []
+
+
+def _loses_the_sandbox(_: CancelToken) -> SagewizardError:
+    raise UnreachableError(
+        "Could not list endpoints: AWS did not answer (refused).",
+        fix="Check the network and the region, then try again. Still there: role r.",
+    )
+
+
+async def test_where_the_sandbox_has_ended_that_is_said_and_what_helps() -> None:
+    app = Stage()
+    async with app.run_test() as pilot:
+        got: list[SagewizardError] = []
+        Calls(app, sandbox=True).start("one", _loses_the_sandbox, got.append, got.append)
+        await until(pilot, lambda: got, "the error")
+        assert got[0].message == "The sandbox does not answer: it has ended."
+        assert got[0].fix == "Press r on the home screen: that starts it again. Still there: role r."
+        Calls(app).start("aws", _loses_the_sandbox, got.append, got.append)
+        await until(pilot, lambda: len(got) == 2, "the error of AWS")
+        assert "AWS did not answer" in got[1].message
+
+
+async def test_what_else_cannot_be_reached_is_not_laid_to_a_sandbox_that_runs(sandbox_home: Path) -> None:
+    app = Stage()
+    async with app.run_test() as pilot:
+        got: list[SagewizardError] = []
+
+        def fails(_: CancelToken) -> SagewizardError:
+            raise UnreachableError("huggingface.co cannot be reached.", fix="Check the network.")
+
+        Calls(app, sandbox=True).start("hub", fails, got.append, got.append)
+        await until(pilot, lambda: got, "the error")
+        assert got[0].message == "huggingface.co cannot be reached."

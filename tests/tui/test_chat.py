@@ -65,4 +65,4 @@ async def test_enter_never_overtakes_what_was_typed_before_it() -> None:
             app.post_message(events.Key(letter, letter))
         app.post_message(events.Key("enter", "\r"))
         await until(pilot, lambda: app.query_one(Prompt).text.startswith("whatisit"), "the text")
-        await until(pilot, lambda: app.sent == ["whatisit"], "the message", seconds=5)
+        await until(pilot, lambda: app.sent == ["whatisit"], "the message")

@@ -15,9 +15,9 @@ async def test_a_wrong_name_deletes_nothing_and_is_said_to_be_wrong() -> None:
         await type_text(pilot, "tin")
         await pilot.press("enter")
         await until(pilot, lambda: "✗ That is not its name. Type tiny to delete it." in words(app), "the sentence")
-        assert app.screen.query_one(Input).has_class("-invalid")
+        await until(pilot, lambda: app.screen.query_one(Input).has_class("-invalid"), "the mark at the field")
         await type_text(pilot, "y")
-        assert not app.screen.query_one(Input).has_class("-invalid")
+        await until(pilot, lambda: not app.screen.query_one(Input).has_class("-invalid"), "a clean field")
         await pilot.press("enter")
         await until(pilot, lambda: answers == [True], "the answer")
 

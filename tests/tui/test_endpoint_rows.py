@@ -27,8 +27,42 @@ def test_a_deployment_and_its_endpoint_are_one_row() -> None:
     assert [(row.name, row.doing) for row in rows] == [("tiny", "starting")]
 
 
-def test_a_run_that_ended_is_no_row() -> None:
-    assert endpoint_rows([], [a_failed_run()], {}) == ()
+def test_a_deployment_has_its_price_from_the_start_and_costs_nothing_before_its_endpoint_exists() -> None:
+    run = DeploymentRun(a_plan("new"), started=BEGUN)
+    rows = endpoint_rows([], [run], {})
+    assert [(row.usd_per_hour, row.costs) for row in rows] == [(0.115, False)]
+    rows = endpoint_rows([_summary("new", "Creating", price=None)], [run], {})
+    assert [(row.usd_per_hour, row.costs) for row in rows] == [(0.115, True)]
+
+
+def test_a_run_that_failed_is_a_row_until_it_is_put_aside() -> None:
+    run = a_failed_run()
+    rows = endpoint_rows([], [run], {})
+    assert [(row.name, row.status, row.costs) for row in rows] == [("tiny", "Failed", False)]
+    run.dismissed = True
+    assert endpoint_rows([], [run], {}) == ()
+
+
+def test_a_run_that_was_stopped_is_a_row_and_one_that_is_ready_is_its_endpoints() -> None:
+    stopped, ready = DeploymentRun(a_plan("stopped")), DeploymentRun(a_plan("ready"))
+    stopped.finish("cancelled")
+    ready.finish("ready")
+    rows = endpoint_rows([_summary("ready")], [stopped, ready], {})
+    assert {row.name: (row.status, row.doing) for row in rows} == {
+        "stopped": ("OutOfService", "stopped"),
+        "ready": ("InService", ""),
+    }
+
+
+def test_of_runs_of_one_name_the_newest_counts() -> None:
+    again = DeploymentRun(a_plan("tiny"), started=BEGUN)
+    rows = endpoint_rows([], [a_failed_run(), again], {})
+    assert [(row.name, row.doing) for row in rows] == [("tiny", "starting")]
+
+
+def test_what_a_failed_run_left_is_seen_to_be_deleted() -> None:
+    rows = endpoint_rows([], [a_failed_run()], {"tiny": "Removing the role"})
+    assert [(row.status, row.doing) for row in rows] == [("Deleting", "deleting")]
 
 
 def test_what_is_being_deleted_says_so_and_is_no_longer_counted() -> None:

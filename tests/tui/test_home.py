@@ -15,7 +15,7 @@ from core.sandbox.daemon import RunningSandbox
 from tests.tui.driving import SANDBOX, Stage, settled, shown, until, until_screen, until_shown, words
 from tui.app import SagewizardApp
 from tui.context import AppContext
-from tui.screens.help import HelpScreen
+from tui.screens.help import HelpScreen, keys_of
 from tui.screens.home import HomeScreen
 
 _NOW = datetime.now(UTC)
@@ -37,13 +37,14 @@ async def test_the_cursor_stays_on_its_endpoint_while_others_come_and_go() -> No
         screen = await _home(app)
         screen._found((_endpoint("b", 2), _endpoint("a", 3)))
         await pilot.press("down")
-        assert screen._at_cursor == "a"
+        await until(pilot, lambda: screen._at_cursor == "a", "the cursor")
         screen._found((_endpoint("c", 1), _endpoint("b", 2), _endpoint("a", 3)))
-        await pilot.pause()
-        assert screen.names == ("c", "b", "a")
+        await until(pilot, lambda: screen.names == ("c", "b", "a"), "the new row")
+        await settled(pilot)
         assert screen._at_cursor == "a"
         screen._found((_endpoint("c", 1), _endpoint("a", 3)))
-        await pilot.pause()
+        await until(pilot, lambda: screen.names == ("c", "a"), "the rows that are left")
+        await settled(pilot)
         assert screen._at_cursor == "a"
 
 
@@ -74,8 +75,12 @@ async def test_a_read_only_session_offers_no_change() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await _home(app)
         screen._found((_endpoint("a", 3),))
-        assert [screen.check_action(action, ()) for action in ("new", "delete", "chat")] == [None, None, True]
-        assert "read-only" in await settled(pilot)
+        assert [screen.check_action(action, ()) for action in ("new", "delete", "chat")] == [False, False, True]
+        assert "▣ SANDBOX  read-only" in await settled(pilot)
+        assert "d Delete" not in shown(app)
+        said = {says for _, says in keys_of(screen)}
+        assert "Chat with the endpoint" in said
+        assert not {"Deploy a model", "Delete the endpoint and what was made for it"} & said
 
 
 async def test_an_account_that_cannot_be_opened_is_explained_and_tried_again(
@@ -115,10 +120,11 @@ async def test_refreshing_after_the_sandbox_died_starts_it_again(
         await until(pilot, lambda: daemon.status() is None, "its end")
         await pilot.press("r")
         # Which request meets the dead port first, the list's or the account's own, is a matter of time.
-        await until(pilot, lambda: "AWS did not answer" in words(app), "the problem")
+        await until(pilot, lambda: "The sandbox does not answer: it has ended." in words(app), "the problem")
+        await until_shown(pilot, "→ Press r on the home screen")
         await pilot.press("r")
         await until(pilot, lambda: (now := daemon.status()) is not None and now.pid != died.pid, "another sandbox")
-        await until(pilot, lambda: "AWS did not answer" not in words(app), "the list")
+        await until(pilot, lambda: "does not answer" not in words(app), "the list")
         assert "No endpoints in us-east-1" in await settled(pilot)
 
 

@@ -43,7 +43,7 @@ async def test_home_shows_names_as_they_are(text: str) -> None:
         screen = HomeScreen(app.workspace)
         await app.push_screen(screen)
         screen._found((EndpointSummary(text, text, text, 1, BEGUN, False, 1.5),))
-        await pilot.pause()
+        await until_shown(pilot, "1.500")
         row = next(line for line in shown(app).splitlines() if "1.500" in line)
         assert row.count(text[:15]) >= 2
 

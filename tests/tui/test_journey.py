@@ -5,6 +5,7 @@ import pytest
 from core.account import open_account
 from core.endpoints.desk import list_endpoints
 from core.sandbox.daemon import RunningSandbox
+from tests.inventory import inventory
 from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, until_shown
 from tui.app import SagewizardApp
 from tui.screens.chat import ChatScreen
@@ -18,6 +19,7 @@ _SERVING_SECONDS = 180
 
 @pytest.mark.timeout(400)
 async def test_from_nothing_to_a_chat_and_back_to_nothing(empty_sandbox: RunningSandbox) -> None:
+    before = inventory(open_account(sandbox=True).clients.get)
     app = SagewizardApp(SANDBOX)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "No endpoints in us-east-1" in shown(app), "the empty list")
@@ -69,9 +71,4 @@ async def test_from_nothing_to_a_chat_and_back_to_nothing(empty_sandbox: Running
     assert app.return_code == 0
     account = open_account(sandbox=True)
     assert list_endpoints(account) == ()
-    assert account.clients.get("sagemaker").list_models()["Models"] == []
-    assert account.clients.get("sagemaker").list_endpoint_configs()["EndpointConfigs"] == []
-    roles = account.clients.get("iam").list_roles()["Roles"]
-    assert [role["RoleName"] for role in roles if role["RoleName"].startswith("sagewizard-")] == []
-    for bucket in account.clients.get("s3").list_buckets()["Buckets"]:
-        assert account.clients.get("s3").list_objects_v2(Bucket=bucket["Name"])["KeyCount"] == 0
+    assert inventory(account.clients.get) == before

@@ -1,6 +1,7 @@
 """The wizard's steps without an account: what is asked, what is kept, what is refused."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,10 @@ async def _open(app: Stage, draft: Draft | None = None, at: StepName = "model") 
     screen = WizardScreen(app.workspace, at=at)
     await app.push_screen(screen)
     return screen
+
+
+def _is_at(screen: WizardScreen, step: str) -> bool:
+    return screen.current == step
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ async def test_the_sample_is_one_enter_away() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: screen.current == "size", "the next step")
         await until(pilot, lambda: "model.safetensors" in shown(app), "the files")
-        assert isinstance(screen.focused, DataTable)
+        await until(pilot, lambda: isinstance(screen.focused, DataTable), "the focus")
 
 
 async def test_going_back_keeps_every_answer_and_leaving_keeps_the_draft() -> None:
@@ -78,7 +83,7 @@ async def test_going_back_keeps_every_answer_and_leaving_keeps_the_draft() -> No
         await until(pilot, lambda: screen.current == "review", "the review")
         for step in ("role", "instance", "size", "model"):
             await pilot.press("escape")
-            assert screen.current == step
+            await until(pilot, partial(_is_at, screen, step), step)
         assert screen.draft.instance_type == "ml.g6e.2xlarge"
         assert screen.draft.role == GivenRole("arn:aws:iam::123456789012:role/AmazonSageMaker-ExecutionRole")
         await pilot.press("escape")
@@ -142,7 +147,7 @@ async def test_the_review_names_the_act_and_its_price_and_does_it_on_enter() -> 
         screen = await _open(app, a_draft(a_plan()), "review")
         await until(pilot, lambda: "Create endpoint – $0.115/h" in shown(app), "the button")
         await until_shown(pilot, "$84/month")
-        assert isinstance(screen.focused, Button)
+        await until(pilot, lambda: isinstance(screen.focused, Button), "the focus")
         await pilot.press("enter")
         await until(pilot, lambda: app.started == [a_plan()], "the start")
 
@@ -166,7 +171,7 @@ async def test_a_row_of_the_review_leads_to_its_step_and_back() -> None:
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: screen.current == "instance", "the instance")
         await pilot.press("escape")
-        assert screen.current == "review"
+        await until(pilot, lambda: screen.current == "review", "the review")
 
 
 async def test_the_whole_reason_of_a_row_is_one_key_away_from_the_button() -> None:
@@ -229,8 +234,8 @@ async def test_an_emptied_name_is_the_plans_again() -> None:
         field.value = ""
         await pilot.press("enter")
         await until(pilot, lambda: field.value == "tiny", "the name")
-        assert "SageMaker does not accept" not in shown(app)
-        assert isinstance(screen.focused, Button)
+        await until(pilot, lambda: "SageMaker does not accept" not in shown(app), "a clean field")
+        await until(pilot, lambda: isinstance(screen.focused, Button), "the focus")
 
 
 async def test_with_a_long_command_and_reason_the_button_stays_in_view() -> None:

@@ -39,7 +39,8 @@ class ChatScreen(Screen[None]):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss", "chat.tcss"]
     AUTO_FOCUS = "#prompt"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Home", id="chat.leave", tooltip="Stop waiting for an answer; otherwise go home"),
+        Binding("escape", "leave", "Home", id="chat.leave", tooltip="Go home"),
+        Binding("escape", "give_up", "Stop waiting", id="chat.stop", tooltip="Stop waiting for the answer"),
         Binding("ctrl+n", "new", "New conversation", id="chat.new", tooltip="Forget what was said", priority=True),
         # Before the field's own: it is a few lines high, an answer may be longer than the screen.
         Binding("pageup", "page(-1)", "Read up", id="chat.up", tooltip="Earlier messages", show=False, priority=True),
@@ -50,7 +51,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self._workspace = workspace
         self._endpoint = name
-        self._calls = Calls(self, debug=workspace.context.debug)
+        self._calls = Calls(self, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
         self._conversation: Conversation | None = None
         self._asked: QuestionMessage | None = None
         self._answer: AnswerMessage | None = None
@@ -122,14 +123,16 @@ class ChatScreen(Screen[None]):
         self._asked, self._answer = QuestionMessage(event.text), AnswerMessage(self._endpoint)
         await messages.mount(self._asked, self._answer)
         messages.anchor()
-        feed = self._feed = Feed(self, self._show_pieces)
+        message = self._answer
+        feed = self._feed = Feed(self, lambda pieces: self.call_later(self._add, message, "".join(pieces)))
         self._asked_at = time.monotonic()
         self._calls.start("ask", _asking(conversation, event.text, feed), self._answered, self._failed)
         self._tick()
+        self.refresh_bindings()
 
-    def _show_pieces(self, pieces: list[str]) -> None:
-        if self._answer is not None:
-            self.call_later(self._answer.add, "".join(pieces))
+    async def _add(self, message: AnswerMessage, text: str) -> None:
+        if message is self._answer:  # else nobody waits for it any more
+            await message.add(text)
 
     def _answered(self, answer: "Answer") -> None:
         if self._feed is not None:
@@ -164,6 +167,7 @@ class ChatScreen(Screen[None]):
         prompt.focus()
         prompt.move_cursor(prompt.document.end)
         self._tick()
+        self.refresh_bindings()
 
     def _tick(self) -> None:
         words = Content("")
@@ -175,12 +179,19 @@ class ChatScreen(Screen[None]):
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def action_leave(self) -> None:
-        """Stop waiting for an answer, or go home."""
-        if self._calls.busy("ask"):
-            self._calls.cancel("ask")
-            self._take_back()
-        else:
-            self.dismiss()
+        """Go home."""
+        self.dismiss()
+
+    def action_give_up(self) -> None:
+        """Stop waiting for the answer."""
+        self._calls.cancel("ask")
+        self._take_back()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer one meaning of Esc at a time."""
+        if action in ("leave", "give_up"):
+            return self._calls.busy("ask") == (action == "give_up")
+        return super().check_action(action, parameters)
 
     def action_page(self, by: int) -> None:
         """Read what was said before, or come back; the focus stays where it is."""

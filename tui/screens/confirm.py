@@ -1,16 +1,20 @@
 """A question before something that cannot be taken back: the first answer, and Esc, change nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+_BESIDE: Final = 2
+"""So many answers have room beside each other on a narrow screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,21 @@ class Question:
     choices: tuple[Choice, ...]
 
 
+def before_quitting(names: Sequence[str], listing: str) -> Question:
+    """Return what is asked before the program ends while it deploys `names`; `listing` is the command to list them."""
+    one = len(names) == 1
+    return Question(
+        "A deployment is not finished" if one else "Deployments are not finished",
+        f"{', '.join(names)} {'is' if one else 'are'} still being deployed. To leave {'it' if one else 'them'} keeps "
+        f"what exists in the account, where it may cost money; `{listing}` lists it.",
+        (
+            Choice("stay", "Stay"),
+            Choice("undo", "Stop, undo, then quit"),
+            Choice("leave", "Quit, leave it" if one else "Quit, leave them", danger=True),
+        ),
+    )
+
+
 class ConfirmScreen(ModalScreen[str]):
     """Asks one question; gives the value of the answer, or of the first choice on Esc."""
 
@@ -47,10 +66,10 @@ class ConfirmScreen(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         """Lay out the text and a button for every answer."""
-        with Vertical(classes="dialog") as dialog:
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = Content(self._question.title)
             yield Static(Content(self._question.text))
-            with Horizontal(classes="dialog-buttons"):
+            with Horizontal(classes="dialog-buttons" + (" -many" if len(self._question.choices) > _BESIDE else "")):
                 for choice in self._question.choices:
                     classes = "-danger" if choice.danger else ""
                     yield Button(Content(choice.label), id=f"choice-{choice.value}", classes=classes)

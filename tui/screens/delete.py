@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -45,11 +45,11 @@ class DeleteScreen(ModalScreen[bool]):
         super().__init__()
         self._workspace = workspace
         self._endpoint = name
-        self._calls = Calls(self, debug=workspace.context.debug)
+        self._calls = Calls(self, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
 
     def compose(self) -> ComposeResult:
         """Lay out what goes, the field and the answers."""
-        with Vertical(classes="dialog") as dialog:
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = Content(f"Delete {self._endpoint}?")
             yield Static("Looking for what was made for it …", id="going")
             yield ProblemBox()

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Log, Static
 
+from core.errors import SagewizardError
 from core.quantities import format_duration, format_hourly
 from tui import navigation
 from tui.runs import LOG_LINES, DeploymentRun
@@ -28,15 +29,16 @@ _TALL_ROWS: Final = 32
 
 
 class DeploymentScreen(Screen[None]):
-    """Shows one run. Leaving it changes nothing: the run goes on."""
+    """Shows one run. Leaving it changes nothing: it goes on, and one that failed stays in the list until put aside."""
 
     CSS_PATH: ClassVar[list[str | PurePath]] = ["../controls.tcss", "deployment.tcss"]
     AUTO_FOCUS = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Home", id="run.home", tooltip="Go home; the deployment goes on"),
+        Binding("escape", "leave", "Home", id="run.home", tooltip="Go home; a deployment under way goes on"),
         Binding("c", "stop", "Stop", id="run.stop", tooltip="Stop the deployment and undo what it made"),
         Binding("enter", "chat", "Chat", id="run.chat", tooltip="Chat with the endpoint"),
         Binding("e", "edit", "Change and retry", id="run.edit", tooltip="Back to the review with the same answers"),
+        Binding("d", "put_aside", "Dismiss", id="run.dismiss", tooltip="Go home, and take it off the list there"),
     ]
 
     def __init__(self, workspace: Workspace, run: DeploymentRun) -> None:
@@ -44,7 +46,10 @@ class DeploymentScreen(Screen[None]):
         self._workspace = workspace
         self._run = run
         self._shown_lines = 0
-        self._was_active = run.active
+        self._leads_to_chat = run.active
+        """Whether the chat opens by itself once the endpoint is in service: nobody has asked to stop it."""
+        self._asking = False
+        """Whether the person is being asked something that the end of the run must not answer."""
 
     def compose(self) -> ComposeResult:
         """Lay out the stages above the log."""
@@ -81,12 +86,19 @@ class DeploymentScreen(Screen[None]):
     def _show(self) -> None:
         self._show_stages()
         self._show_log()
-        self.query_one(ProblemBox).show(self._run.problem)
+        self.query_one(ProblemBox).show(_problem(self._run))
         self.refresh_bindings()
-        if self._was_active and not self._run.active:
-            self._was_active = False
-            if self._run.word == "ready" and self.is_current:
-                self.action_chat()
+        self._go_on_to_chat()
+
+    def on_screen_resume(self) -> None:
+        """What lay over this screen is gone."""
+        self._go_on_to_chat()
+
+    def _go_on_to_chat(self) -> None:
+        """Open the chat once it is ready; never from behind a question, which would be answered by its going away."""
+        if self._leads_to_chat and self._run.word == "ready" and self.is_active and not self._asking:
+            self._leads_to_chat = False
+            self.action_chat()
 
     def _show_stages(self) -> None:
         now = datetime.now(UTC)
@@ -110,12 +122,19 @@ class DeploymentScreen(Screen[None]):
                 return self._run.word == "running"
             case "chat":
                 return self._run.word == "ready"
-            case "edit":
+            case "edit" | "put_aside":
                 return self._run.word in ("failed", "cancelled")
         return super().check_action(action, parameters)
 
     def action_leave(self) -> None:
-        """Go home; the run goes on."""
+        """Go home. What the person stopped has nothing more to tell, unless something of it is left."""
+        if self._run.word == "cancelled" and not self._run.left:
+            self.app.post_message(navigation.DismissRun(self._run))
+        self.dismiss()
+
+    def action_put_aside(self) -> None:
+        """Go home; how it ended has been read."""
+        self.app.post_message(navigation.DismissRun(self._run))
         self.dismiss()
 
     def action_chat(self) -> None:
@@ -126,6 +145,8 @@ class DeploymentScreen(Screen[None]):
         """Go back to the review with this run's answers; to the model when that is not as it was looked at."""
         draft = self._workspace.draft = self._run.draft or self._workspace.draft
         changed = self._run.stages["inspect"].word == "failed"
+        if not self._run.left:
+            self.app.post_message(navigation.DismissRun(self._run))
         self.dismiss()
         again = navigation.NewDeployment(draft.reference) if draft and changed else None
         self.app.post_message(again or navigation.NewDeployment(step="review"))
@@ -137,11 +158,23 @@ class DeploymentScreen(Screen[None]):
             f"What it has made so far for {self._run.name} is removed again. That takes a moment; it is shown here.",
             (Choice("go-on", "Go on deploying"), Choice("stop", "Stop and undo", danger=True)),
         )
+        self._asking = True
         self.app.push_screen(ConfirmScreen(question), self._stop_as)
 
     def _stop_as(self, answer: str | None) -> None:
+        self._asking = False
         if answer == "stop":
+            self._leads_to_chat = False
             self.app.post_message(navigation.StopRun(self._run))
+        self._go_on_to_chat()
+
+
+def _problem(run: DeploymentRun) -> SagewizardError | None:
+    """Return what is to be shown as an error: that a run was stopped as asked is none, unless something is left."""
+    if run.word != "cancelled":
+        return run.problem
+    fix = run.problem.fix if run.problem else ""
+    return SagewizardError("Stopped, but not all that was made could be removed.", fix=fix) if run.left else None
 
 
 def _summary(run: DeploymentRun) -> str:

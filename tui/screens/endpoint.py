@@ -52,7 +52,7 @@ class EndpointScreen(Screen[None]):
         super().__init__()
         self._workspace = workspace
         self._endpoint = name
-        self._calls = Calls(self, debug=workspace.context.debug)
+        self._calls = Calls(self, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
         self._values: tuple[tuple[str, str], ...] = ()
         self._status = ""
 
@@ -122,9 +122,9 @@ class EndpointScreen(Screen[None]):
             self.notify(f"{label} is copied.", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey out what cannot be done now."""
+        """Grey out what cannot be done now; leave out what a read-only session must not do."""
         if action == "delete" and self._workspace.context.readonly:
-            return None
+            return False
         if action == "chat" and self._status not in ("InService", "Updating", "SystemUpdating"):
             return None
         return super().check_action(action, parameters)
@@ -163,7 +163,7 @@ def detail_values(details: "EndpointDetails") -> tuple[tuple[str, str], ...]:
         rows.append(("Cost so far", f"about ${details.cost_usd_estimate:,.2f}"))
     for variant in details.variants:
         count = f"{variant.current_count or 0} of {variant.desired_count or 0} × " if not variant.serverless else ""
-        rows.append((f"Variant {variant.name}"[:14], f"{count}{variant.instance_type or 'serverless'}"))
+        rows.append(("Variant", f"{variant.name}: {count}{variant.instance_type or 'serverless'}"))
     if (metrics := details.metrics) is not None:
         errors = f"{metrics.errors_4xx} refused, {metrics.errors_5xx} failed"
         rows.append(("Requests", f"{metrics.invocations} in {metrics.hours} h, {errors}"))

@@ -1,6 +1,6 @@
 """Home: the endpoints that exist, what they cost, and what can be done with them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -17,7 +17,7 @@ from core.errors import SagewizardError
 from core.quantities import format_hourly, format_monthly
 from tui import calls, navigation
 from tui.background import Calls
-from tui.endpoint_rows import EndpointRow, age_words, endpoint_rows, total_usd_per_hour
+from tui.endpoint_rows import FREE_STATUSES, EndpointRow, age_words, endpoint_rows, total_usd_per_hour
 from tui.status_words import MUTED, endpoint_status, in_cell
 from tui.widgets.account_bar import AccountBar
 from tui.widgets.problem import ProblemBox
@@ -58,10 +58,11 @@ class HomeScreen(Screen[None]):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__()
         self._workspace = workspace
-        self._calls = Calls(self, debug=workspace.context.debug)
+        self._calls = Calls(self, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
         self._endpoints: tuple[EndpointSummary, ...] | None = None
         self._rows: tuple[EndpointRow, ...] = ()
         self._reopening = False
+        self._columns: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         """Lay out the table and what stands in its place when it is empty."""
@@ -79,9 +80,7 @@ class HomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Set the table up; the first answer fills it."""
-        table = self.query_one(DataTable)
-        for key, title, width in _COLUMNS:
-            table.add_column(title, key=key, width=width)
+        self._set_columns(columns_in(self.size.width))
         self._workspace.account_changed.subscribe(self, lambda _: self._account_changed())
         self._workspace.endpoints_changed.subscribe(self, self._endpoints_changed)
         self._workspace.run_changed.subscribe(self, self._run_changed)
@@ -91,6 +90,25 @@ class HomeScreen(Screen[None]):
     def on_unmount(self) -> None:
         """Drop what was asked for."""
         self._calls.cancel_all()
+
+    def on_resize(self) -> None:
+        """What has room depends on the width."""
+        if not self.is_mounted:
+            return
+        at, columns = self._at_cursor, columns_in(self.size.width)
+        if columns != self._columns:
+            self._set_columns(columns)
+        self._show_rows()
+        table = self.query_one(DataTable)
+        if at in self.names:
+            table.move_cursor(row=table.get_row_index(at))
+
+    def _set_columns(self, columns: tuple[str, ...]) -> None:
+        table, self._columns = self.query_one(DataTable), columns
+        table.clear(columns=True)
+        for key, title, width in _COLUMNS:
+            if key in columns:
+                table.add_column(title, key=key, width=width)
 
     def on_screen_resume(self) -> None:
         """Coming back, show what is true now."""
@@ -158,14 +176,15 @@ class HomeScreen(Screen[None]):
 
     def _show_empty(self) -> None:
         if self.has_class("-empty") and self._workspace.account is not None:
-            self.query_one("#empty-text", Static).update(empty_words(self._workspace.account.region))
+            words = empty_words(self._workspace.account.region, readonly=self._workspace.context.readonly)
+            self.query_one("#empty-text", Static).update(words)
 
     def _show_rows(self) -> None:
         """Bring the table in line with the rows, changing only what differs."""
         table = self.query_one(DataTable)
         cursor, now, colours = self._at_cursor, datetime.now(UTC), self.app.theme_variables
-        width = max(_LEAST_NAME_WIDTH, self.size.width - _OTHERS_WIDTH)
-        wanted = {row.name: cells(row, now, width, colours) for row in self._rows}
+        width = name_width(self._columns, self.size.width)
+        wanted = {row.name: self._cells(row, now, width, colours) for row in self._rows}
         present = [str(key.value) for key in table.rows]
         if set(present) - set(wanted) or [name for name in wanted if name in present] != present:
             for name in present:
@@ -179,11 +198,15 @@ class HomeScreen(Screen[None]):
             if name not in present:
                 table.add_row(*row, key=name)
                 continue
-            for (column, _, _), cell in zip(_COLUMNS, row, strict=True):
+            for column, cell in zip(self._columns, row, strict=True):
                 if table.get_cell(name, column) != cell:
                     table.update_cell(name, column, cell)
         if cursor in wanted:
             table.move_cursor(row=table.get_row_index(cursor))
+
+    def _cells(self, row: EndpointRow, now: datetime, width: int, colours: Mapping[str, str]) -> tuple[Text, ...]:
+        found = zip((key for key, _, _ in _COLUMNS), cells(row, now, width, colours), strict=True)
+        return tuple(cell for key, cell in found if key in self._columns)
 
     @property
     def _at_cursor(self) -> str:
@@ -198,19 +221,19 @@ class HomeScreen(Screen[None]):
         return next((row for row in self._rows if row.name == name), None)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Grey out keys that have nothing to work on, or that a read-only session must not use."""
+        """Grey out keys that have nothing to work on; leave out what a read-only session must not do."""
         if action in _CHANGES and self._workspace.context.readonly:
-            return None
+            return False
         if action in ("chat", "logs", "delete") and not self._rows:
             return None
         return super().check_action(action, parameters)
 
     @on(DataTable.RowSelected, "#endpoints")
     def _inspect(self) -> None:
-        """Show the deployment under way, or else the endpoint."""
+        """Show the deployment that is under way or has failed, or else the endpoint."""
         if (row := self._chosen) is None:
             return
-        run = next((run for run in self._workspace.active_runs if run.name == row.name), None)
+        run = self._workspace.run_to_read(row.name, exists=row.exists)
         self.post_message(navigation.OpenRun(run) if run else navigation.OpenEndpoint(row.name))
 
     def action_new(self) -> None:
@@ -223,7 +246,8 @@ class HomeScreen(Screen[None]):
             if row.status in ("InService", "Updating", "SystemUpdating"):
                 self.post_message(navigation.OpenChat(row.name))
             else:
-                self.notify(f"{row.name} does not answer yet: it is {endpoint_status(row.status)[1]}.", markup=False)
+                said = "is stopped" if row.doing == "stopped" else f"is {endpoint_status(row.status)[1]}"
+                self.notify(f"{row.name} does not answer: it {said}.", markup=False)
 
     def action_logs(self) -> None:
         """Follow the log of the endpoint under the cursor."""
@@ -234,8 +258,11 @@ class HomeScreen(Screen[None]):
         """Ask whether to delete the endpoint under the cursor."""
         if (row := self._chosen) is None:
             return
-        if any(run.name == row.name for run in self._workspace.active_runs):
+        run = self._workspace.run_to_read(row.name, exists=row.exists)
+        if run is not None and run.active:
             self.notify(f"{row.name} is still being deployed: press enter, then stop it there.", markup=False)
+        elif run is not None and not row.exists and not run.left:  # nothing of it is in the account
+            self.post_message(navigation.DismissRun(run))
         elif row.name not in self._workspace.deleting:
             self.post_message(navigation.AskToDelete(row.name))
 
@@ -260,15 +287,33 @@ _COLUMNS: Final = (
     ("price", "$/h", 6),
     ("ours", "Ours", 4),
 )
-_OTHERS_WIDTH: Final = 63
+_WANTED: Final = ("status", "price", "instance", "age", "ours")
+"""The columns beside the name, the one that is given up last first."""
+_WIDTHS: Final = {key: width or 0 for key, _, width in _COLUMNS}
+_COLUMN_PADDING: Final = 2
+_MARGIN: Final = 4
 _LEAST_NAME_WIDTH: Final = 17
+
+
+def columns_in(width: int) -> tuple[str, ...]:
+    """Return the keys of the columns that have room on a screen of that width."""
+    kept = {"name"}
+    for key in _WANTED:
+        if name_width((*kept, key), width) >= _LEAST_NAME_WIDTH:
+            kept.add(key)
+    return tuple(key for key, _, _ in _COLUMNS if key in kept)
+
+
+def name_width(columns: Iterable[str], width: int) -> int:
+    """Return how many cells are left for the name."""
+    return width - _MARGIN - sum(_WIDTHS[key] + _COLUMN_PADDING for key in columns)
 
 
 def cells(row: EndpointRow, now: datetime, name_width: int, colours: Mapping[str, str]) -> tuple[Text, ...]:
     """Return the row's cells; `colours` are the theme's variables."""
     glyph, word, colour = endpoint_status(row.status)
     count = f"{row.instance_count}×" if row.instance_count > 1 else ""
-    price = "–" if row.usd_per_hour is None or not row.costs else f"{row.usd_per_hour:.3f}"
+    price = "–" if row.usd_per_hour is None or row.status in FREE_STATUSES else f"{row.usd_per_hour:.3f}"
     name = row.name if len(row.name) <= name_width else f"{row.name[: name_width - 1]}…"
     return (
         in_cell(name, "foreground", colours),
@@ -288,8 +333,10 @@ def _total_words(rows: tuple[EndpointRow, ...]) -> Content:
     return Content(f"{len(paid)} running · {format_hourly(total)} · {format_monthly(total)}")
 
 
-def empty_words(region: str) -> Content:
+def empty_words(region: str, *, readonly: bool) -> Content:
     """Return what an account without endpoints is told."""
+    if readonly:
+        return Content(f"No endpoints in {region}.")
     return Content.from_markup(
         "No endpoints in $region.\n\nPress [b $primary]n[/] to deploy one: the model that comes with the program is "
         "already filled in, so Enter at every step takes you to a chat with it.",

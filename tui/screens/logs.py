@@ -14,6 +14,7 @@ from core.cancellation import CancelToken
 from core.errors import SagewizardError
 from tui import calls
 from tui.background import Calls, Feed
+from tui.log_lines import time_of_day, without_stamp
 from tui.widgets.account_bar import AccountBar
 from tui.widgets.problem import ProblemBox
 from tui.workspace import Workspace
@@ -39,8 +40,9 @@ class LogsScreen(Screen[None]):
         super().__init__()
         self._workspace = workspace
         self._endpoint = name
-        self._calls = Calls(self, debug=workspace.context.debug)
+        self._calls = Calls(self, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
         self._count = 0
+        self._feed: Feed[LogLine] | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the log."""
@@ -61,7 +63,9 @@ class LogsScreen(Screen[None]):
         self._calls.cancel_all()
 
     def _read(self) -> None:
-        workspace, feed = self._workspace, Feed(self, self._arrived)
+        workspace = self._workspace
+        feed: Feed[LogLine] = Feed(self, lambda lines: self._arrived(feed, lines))
+        self._feed = feed
 
         def follow(cancel: CancelToken) -> None:
             for line in calls.follow_logs(workspace.open_account(), self._endpoint, cancel):
@@ -70,9 +74,11 @@ class LogsScreen(Screen[None]):
         self._calls.start("logs", follow, lambda _: self._show_state(), self._failed)
         self._show_state()
 
-    def _arrived(self, lines: "list[LogLine]") -> None:
+    def _arrived(self, feed: "Feed[LogLine]", lines: "list[LogLine]") -> None:
+        if feed is not self._feed:  # of a reading that was given up for this one
+            return
         self._count += len(lines)
-        self.query_one(Log).write_lines(f"{line.at.astimezone():%H:%M:%S}  {line.text}" for line in lines)
+        self.query_one(Log).write_lines(f"{time_of_day(line.at)}  {without_stamp(line.text)}" for line in lines)
         self._show_state()
 
     def _failed(self, problem: SagewizardError) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -37,7 +37,7 @@ class SaveScreen(ModalScreen[Path]):
 
     def compose(self) -> ComposeResult:
         """Lay out the field."""
-        with Vertical(classes="dialog") as dialog:
+        with VerticalScroll(classes="dialog", can_focus=False) as dialog:
             dialog.border_title = "Save the plan"
             dialog.border_subtitle = "enter writes · esc goes back"
             yield Static(Content("A file in YAML (.yaml) or JSON (.json); `sagewizard deploy FILE` runs it."))

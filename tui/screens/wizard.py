@@ -1,9 +1,8 @@
 """The wizard: five steps to a plan. It asks core in the background and keeps the draft; the steps show it."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -30,6 +29,7 @@ from tui.widgets.steps.step import (
     NameChosen,
     Proceed,
     RoleChosen,
+    RoleTyped,
     Step,
 )
 from tui.wizard_state import Question, WizardState
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from core.deployments.plan import Plan
     from core.instances.fit import FitTable
     from core.models.facts import ModelFacts, WeightSet
+
+_RETRIED: Final[dict[StepName, Question]] = {"role": "roles", "review": "plan"}
+"""What is asked again when a step is come to, after it failed; at the others it is the table."""
 
 
 class WizardScreen(Screen[None]):
@@ -57,7 +60,7 @@ class WizardScreen(Screen[None]):
     def __init__(self, workspace: Workspace, *, reference: str | None = None, at: StepName = "model") -> None:
         super().__init__()
         self._workspace = workspace
-        self._calls = Calls(self, debug=workspace.context.debug)
+        self._calls = Calls(self, debug=workspace.context.debug, sandbox=workspace.context.sandbox)
         draft = workspace.draft or Draft()
         self._at = at
         self._state = WizardState(
@@ -116,8 +119,10 @@ class WizardScreen(Screen[None]):
         if not self.draft.reachable(step):
             self.notify(self._what_is_missing(), severity="warning", markup=False)
             return
+        self._calls.cancel("role")  # it was about to go on from the step that is left
+        self._mark("role", asking=False)
         self.query_one(ContentSwitcher).current = f"step-{step}"
-        self._forget_problem("roles" if step == "role" else "table")
+        self._forget_problem(_RETRIED.get(step, "table"))
         self._set(self.draft.visited(step))
         self._ask_what_can_be_asked()  # what failed is tried again
         if step == "review":  # made anew: a name may have been taken meanwhile
@@ -214,6 +219,8 @@ class WizardScreen(Screen[None]):
     def _plan(self) -> None:
         account, draft = self._workspace.account, self.draft
         if account is None:
+            if draft.plan is None:
+                self._failed("plan", self._workspace.problem or SagewizardError("The account is not open yet."))
             return
         self._mark("plan", asking=True)
         self._show()
@@ -231,7 +238,10 @@ class WizardScreen(Screen[None]):
 
     def _failed(self, question: Question, problem: SagewizardError) -> None:
         self._mark(question, asking=False, problem=problem)
+        if question == "plan":  # one that was made before may be refused as well
+            self._state = replace(self._state, draft=replace(self.draft, plan=None))
         self._show()
+        self.refresh_bindings()
 
     # -- what the person decides -------------------------------------------------------------------------------------
 
@@ -260,8 +270,29 @@ class WizardScreen(Screen[None]):
     def _role_chosen(self, event: RoleChosen) -> None:
         self._set(self.draft.with_role(event.role))
 
+    @on(RoleTyped)
+    def _role_typed(self, event: RoleTyped) -> None:
+        account, chosen = self._workspace.account, GivenRole(event.text)
+        if account is None:  # then no plan can be made of it either
+            self._take_role(chosen)
+            return
+        self._mark("role", asking=True)
+        self._show()
+        self._calls.start(
+            "role",
+            lambda _: calls.check_role(account, event.text),
+            lambda _: self._take_role(chosen),
+            lambda problem: self._failed("role", problem),
+        )
+
+    def _take_role(self, role: GivenRole) -> None:
+        self._mark("role", asking=False)
+        self._set(self.draft.with_role(role))
+        self._next()
+
     @on(NameChosen)
     def _name_chosen(self, event: NameChosen) -> None:
+        self._forget_problem("plan")  # it was another name's
         self._set(self.draft.with_name(event.name))
         self._plan()
 
@@ -321,7 +352,8 @@ class WizardScreen(Screen[None]):
 
     def _saved(self, path: Path | None) -> None:
         if path is not None:
-            self.notify(f"Saved. Run it later: sagewizard deploy {shlex.quote(str(path))}", markup=False)
+            command = self._workspace.context.command("deploy", str(path))
+            self.notify(f"Saved. Run it later: {command}", markup=False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer the keys of the review on the review only."""
@@ -332,14 +364,7 @@ class WizardScreen(Screen[None]):
 
 def command_line(draft: Draft, workspace: Workspace) -> str:
     """Return the command that does what the draft says; defaults are left out."""
-    words = ["sagewizard"]
-    if workspace.context.sandbox:
-        words.append("--sandbox")
-    if workspace.context.profile:
-        words += ["--profile", workspace.context.profile]
-    if workspace.context.region:
-        words += ["--region", workspace.context.region]
-    words += ["deploy", draft.reference]
+    words = ["deploy", draft.reference]
     if draft.name:
         words += ["--name", draft.name]
     if draft.instance_type:
@@ -348,4 +373,4 @@ def command_line(draft: Draft, workspace: Workspace) -> str:
         words += ["--instance-count", str(draft.instance_count)]
     if isinstance(draft.role, GivenRole):
         words += ["--role", draft.role.arn]
-    return shlex.join([*words, "--yes"])
+    return workspace.context.command(*words, "--yes")

@@ -15,7 +15,7 @@ class AccountBar(Horizontal):
     AccountBar {
         dock: top; height: 1; background: $panel; padding: 0 1;
         #bar-program { width: auto; color: $primary; text-style: bold; margin-right: 2; }
-        #bar-account { width: 1fr; color: $text; }
+        #bar-account { width: 1fr; color: $text; text-wrap: nowrap; text-overflow: ellipsis; }
         #bar-where { width: auto; color: $quiet; }
     }
     """
@@ -41,11 +41,11 @@ class AccountBar(Horizontal):
 
 
 def account_words(workspace: Workspace) -> Content:
-    """Return what the account is called, and that the sandbox is no AWS account."""
+    """Return what the account is called, and that the sandbox is no AWS account; first what must not be cut off."""
     readonly = Content.styled("  read-only", "$accent") if workspace.context.readonly else Content("")
     if workspace.context.sandbox:
-        return Content.assemble(("▣ SANDBOX", "bold $accent"), ("  on this machine, costs nothing", "$quiet"), readonly)
-    return Content.assemble(("AWS ", "$quiet"), (workspace.where, "$text"), readonly)
+        return Content.assemble(("▣ SANDBOX", "bold $accent"), readonly, ("  on this machine, costs nothing", "$quiet"))
+    return Content.assemble(("AWS", "$quiet"), readonly, "  " if readonly else " ", (workspace.where, "$text"))
 
 
 def where_words(workspace: Workspace) -> Content:

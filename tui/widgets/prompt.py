@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
-from core.external_text import clean
+from core.external_text import clean, unix_lines
 
 
 class Prompt(TextArea):
@@ -44,7 +44,7 @@ class Prompt(TextArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()  # or it bubbles to the app, which hands it to the field once more
-        event.text = clean(event.text)  # Textual's own handler runs after this one
+        event.text = clean(unix_lines(event.text))  # Textual's own handler runs after this one
 
     def action_send(self) -> None:
         """Send what is written, if anything is."""

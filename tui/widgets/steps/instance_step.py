@@ -32,6 +32,11 @@ _COLUMNS: Final = (  # 75 cells with their padding: all of an 80-column screen
     (" $/mon", 6),
     ("Left", 4),
 )
+_FIT_COLUMN: Final = 3
+_SPARED: Final = (5, 2, 6, 1)
+"""The columns that a narrower screen does without, in this order: the cursor's row is told of in words below."""
+_PADDING: Final = 2
+_SCROLL_BAR_CELLS: Final = 1
 
 
 class InstanceTable(DataTable[Text]):
@@ -45,12 +50,13 @@ class InstanceTable(DataTable[Text]):
         Binding("minus", "count(-1)", "Fewer", id="instance.fewer", tooltip="One instance fewer", key_display="-"),
     ]
 
+    def on_resize(self) -> None:
+        """Keep the cursor in view: a problem above takes rows away."""
+        self.move_cursor(row=self.cursor_row)
+
     def action_count(self, by: int) -> None:
         """Change the number of instances."""
         self.post_message(CountBy(by))
-
-
-_FIT_COLUMN: Final = 3
 
 
 class CountBy(InstanceChosen):
@@ -78,13 +84,30 @@ class InstanceStep(Step):
 
     def on_mount(self) -> None:
         """Set the table up."""
-        table = self.query_one(InstanceTable)
-        for title, width in _COLUMNS:
-            table.add_column(title, width=width)
+        self._columns: tuple[int, ...] = ()
+        self._set_columns(columns_in(0))
         self._table: FitTable | None = None
         self._count = 1
         self._filled_for = 1
         self._standing: SagewizardError | None = None
+
+    def on_resize(self) -> None:
+        """How many columns have room depends on the width."""
+        columns = columns_in(self.size.width)
+        if columns != self._columns:
+            table = self.query_one(InstanceTable)
+            at = table.cursor_row
+            self._set_columns(columns)
+            if self._table is not None:
+                self._fill(self._table)
+                table.move_cursor(row=at)
+
+    def _set_columns(self, columns: tuple[int, ...]) -> None:
+        table, self._columns = self.query_one(InstanceTable), columns
+        table.clear(columns=True)
+        for column in columns:
+            title, width = _COLUMNS[column]
+            table.add_column(title, width=width)
 
     def show(self, state: WizardState) -> None:
         """Show the fits; the choice that holds is under the cursor."""
@@ -114,7 +137,7 @@ class InstanceStep(Step):
             base = "foreground" if usable(row, self._count) else MUTED
             cells = [in_cell(text, base, colours) for text in numbers(row)]
             cells.insert(_FIT_COLUMN, in_cell(mark, colour, colours))
-            table.add_row(*cells, key=row.fit.instance.name)
+            table.add_row(*(cells[column] for column in self._columns), key=row.fit.instance.name)
 
     def _move_to(self, row: FitRow | None) -> None:
         table = self.query_one(InstanceTable)
@@ -176,6 +199,14 @@ class InstanceStep(Step):
         self.post_message(InstanceChosen(count=self._count))
 
 
+def columns_in(width: int) -> tuple[int, ...]:
+    """Return which columns have room in so many cells; all of them where the width is not known yet (0)."""
+    kept, spared = list(range(len(_COLUMNS))), list(_SPARED)
+    while width and spared and sum(_COLUMNS[column][1] + _PADDING for column in kept) > width - _SCROLL_BAR_CELLS:
+        kept.remove(spared.pop(0))
+    return tuple(kept)
+
+
 def numbers(row: FitRow) -> tuple[str, ...]:
     """Return the cells of a row but the one that says whether it fits; `?` is what nobody knows."""
     instance, each = row.fit.instance, row.price.usd_per_hour
@@ -205,13 +236,21 @@ def row_words(row: FitRow, recommended: str | None, count: int) -> Content:
     gpu = f"{instance.gpu.count} × {instance.gpu.name}, " if instance.gpu else ""
     machine = f"{instance.name}: {gpu}{instance.vcpus} vCPU, {format_memory(instance.memory_bytes)} of memory"
     if not usable(row, count):
-        return Content.assemble((machine, "$quiet"), "\n", ("✗ ", "$error"), _refusal(row, recommended, count).message)
+        return Content.assemble((machine, "$quiet"), "\n", ("✗ ", "$error"), _short_refusal(row, count))
     need = fit.gpu or fit.host
     what = "each GPU" if fit.gpu else "memory"
     why = "The cheapest with head room" if instance.name == recommended else "It fits"
     quota = f"; quota left {row.quota.left} of {row.quota.limit}" if row.quota else ""
     words = f"{why}: {format_memory(need.required_bytes)} of {format_memory(need.usable_bytes)} {what}{quota}."
     return Content.assemble((machine, "$quiet"), "\n", ("✓ ", "$success"), words)
+
+
+def _short_refusal(row: FitRow, count: int) -> str:
+    """Return the same as the whole refusal on one line."""
+    if row.fit.fits and row.quota is not None:
+        return f"Quota: {row.quota.left} of {row.quota.limit} left, {count} needed."
+    limit = describe_limit(row)
+    return f"{limit[:1].upper()}{limit[1:]}."
 
 
 def _refusal(row: FitRow, recommended: str | None, count: int) -> SagewizardError:

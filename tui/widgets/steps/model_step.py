@@ -50,21 +50,29 @@ class ModelStep(Step):
     def on_mount(self) -> None:
         """The field is empty until the draft is shown."""
         self._reference = ""
+        self._state: WizardState | None = None
 
     def show(self, state: WizardState) -> None:
         """Show what is known of the model."""
-        field, facts = self.query_one(Input), state.draft.facts
+        field, self._state = self.query_one(Input), state
         if state.draft.reference != self._reference:  # never while a person types: the draft changes on Enter
             self._reference = field.value = state.draft.reference
         if field.value.strip() == state.draft.reference:
             self.query_one(ProblemBox).show(state.problems.get("model"))
-        doing = self.query_one("#model-doing", Static)
+        self._show_found(state)
+
+    def _show_found(self, state: WizardState) -> None:
+        """Show what was found out about the model that the field names; nothing of one that it named before."""
+        named, reference = self.query_one(Input).value.strip(), state.draft.reference
+        facts = state.draft.facts if named == reference else None
+        words = Content("")
         if "model" in state.asking:
-            doing.update(Content.assemble(("◐ ", "$accent"), f"Looking at {state.draft.reference} …"))
+            words = Content.assemble(("◐ ", "$accent"), f"Looking at {reference} …")
         elif facts:
-            doing.update(Content.assemble(("✓ ", "$success"), "Found. ", ("Enter goes on.", "$quiet")))
-        else:
-            doing.update("")
+            words = Content.assemble(("✓ ", "$success"), "Found. ", ("Enter goes on.", "$quiet"))
+        elif named and named != reference:
+            words = Content.styled("Enter looks at it.", "$quiet")
+        self.query_one("#model-doing", Static).update(words)
         self.query_one(FactList).show(model_facts(facts) if facts else ())
 
     def take_focus(self) -> None:
@@ -85,6 +93,8 @@ class ModelStep(Step):
     def _typed(self) -> None:
         self.query_one(ProblemBox).show(None)
         self.query_one(Input).remove_class("-invalid")
+        if self._state is not None:
+            self._show_found(self._state)
 
     def _checked(self, text: str) -> bool:
         try:

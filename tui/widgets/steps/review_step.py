@@ -6,14 +6,14 @@ from typing import ClassVar, Final
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Button, DataTable, Input, Static
 
 from core.deployments.names import check_endpoint_name
 from core.deployments.plan import Plan
-from core.errors import SagewizardError
+from core.errors import RefusedError, SagewizardError, UsageError
 from core.quantities import format_bytes, format_count, format_hourly, format_monthly
 from tui.draft import StepName
 from tui.status_words import MUTED, in_cell
@@ -74,29 +74,43 @@ class ReviewStep(Step):
         yield ReviewTable(_COLUMNS, id="review", show_header=False)
         yield Static(id="review-why")
         yield Static(id="command")
-        yield Static(id="cost")
-        with Horizontal(id="commit-line"):
-            yield Static(id="commit-space")
-            yield CommitButton("Working it out …", id="commit", disabled=True)
+        with Vertical(id="commit-foot"):  # always in view: Enter does what stands there
+            yield Static(id="cost")
+            with Horizontal(id="commit-line"):
+                yield Static(id="commit-space")
+                yield CommitButton("Working it out …", id="commit", disabled=True)
 
     def on_mount(self) -> None:
         """No plan is shown yet."""
         self._rows: tuple[ReviewRow, ...] = ()
         self._plan: Plan | None = None
+        self._name = ""
+        """The name that is in the field or was given already: left like this, the field has nothing to say."""
+        self._chosen: str | None = None
+        """The draft's name, `None` for the proposed one."""
+        self._naming = False
+        """Whether the last that was decided was a name: what is refused then is that."""
 
     def show(self, state: WizardState) -> None:
         """Show the plan, or what keeps it from being made."""
-        plan, name = state.draft.plan, self.query_one("#name", Input)
-        self.query_one(ProblemBox).show(state.problems.get("plan"))
+        plan, name, problem = state.draft.plan, self.query_one("#name", Input), state.problems.get("plan")
+        self.query_one(ProblemBox).show(problem)
+        self._chosen = state.draft.name
         if not name.has_focus:
-            name.value = plan.endpoint.name if plan else state.draft.name or name.value
+            self._name = name.value = plan.endpoint.name if plan else state.draft.name or name.value
         button = self.query_one(Button)
         button.disabled = plan is None
         if plan is None:
             button.label = "Working it out …" if "plan" in state.asking else "Not possible as it is"
             button.refresh(layout=True)
             self._plan = None
+            if problem is not None:
+                self._give_back_focus(name, button)
+                name.set_class(self._naming and isinstance(problem, RefusedError | UsageError), "-invalid")
             return
+        self._naming = False
+        if not name.has_focus:
+            name.remove_class("-invalid")
         button.label = Content(commit_words(plan))
         button.refresh(layout=True)
         self.query_one("#cost", Static).update(cost_words(plan, sandbox=state.sandbox))
@@ -108,6 +122,11 @@ class ReviewStep(Step):
             self._fill(review_rows(plan))
             if self.screen.focused is None or self.screen.focused is button:
                 button.focus()
+
+    def _give_back_focus(self, name: Input, button: Button) -> None:
+        """Nothing has the focus, or a button that can no longer be pressed: what is typed now is meant for the name."""
+        if self.screen.focused is None or self.screen.focused is button:
+            name.focus()
 
     def _fill(self, rows: tuple[ReviewRow, ...]) -> None:
         colours = self.app.theme_variables
@@ -156,20 +175,23 @@ class ReviewStep(Step):
             if isinstance(event, Input.Submitted):
                 self.take_focus()
             return
-        if not text:  # no name of one's own: the proposed one again
-            if isinstance(event, Input.Submitted):
-                self.post_message(NameChosen(None))
+        entered = isinstance(event, Input.Submitted)
+        if not entered and (not text or text == self._name):  # also when a given name takes the focus away, below
             return
         try:
-            check_endpoint_name(text)
+            if text:
+                check_endpoint_name(text)
         except SagewizardError as problem:
             event.input.add_class("-invalid")
             self.query_one(ProblemBox).show(problem)
             return
         event.input.remove_class("-invalid")
-        if isinstance(event, Input.Submitted):
+        if text != self._name:
+            self._name, self._chosen = text, text or None  # without a name of one's own it is the proposed one again
+        self._naming = self._chosen is not None
+        self.post_message(NameChosen(self._chosen))
+        if entered:
             self.screen.set_focus(None)
-        self.post_message(NameChosen(text))
 
     @on(Button.Pressed)
     def _commit(self) -> None:

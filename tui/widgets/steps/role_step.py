@@ -13,7 +13,7 @@ from core.aws.roles import Role
 from tui.draft import Draft, GivenRole, NewRole, RoleChoice, StepName
 from tui.widgets.field import Field
 from tui.widgets.problem import ProblemBox
-from tui.widgets.steps.step import Proceed, RoleChosen, Step
+from tui.widgets.steps.step import Proceed, RoleChosen, RoleTyped, Step
 from tui.wizard_state import WizardState
 
 _NEW = "new"
@@ -43,15 +43,19 @@ class RoleStep(Step):
         yield RoleList(id="roles")
         yield Static("Another role, by name or ARN", classes="label")
         yield Field(id="role-input", placeholder="arn:aws:iam::123456789012:role/name", max_length=300, compact=True)
+        yield Static(id="role-doing", classes="hint")
+        yield ProblemBox(id="role-typed-problem")
 
     def on_mount(self) -> None:
         """Nothing is listed yet."""
         self._listed: tuple[str, ...] = ()
+        self._typed_last = ""
 
     def show(self, state: WizardState) -> None:
         """Show the roles; the one that holds is under the cursor."""
         draft = state.draft
-        self.query_one(ProblemBox).show(state.problems.get("roles"))
+        self.query_one("#role-problem", ProblemBox).show(state.problems.get("roles"))
+        self._show_typed(state)
         options = role_options(draft, asking="roles" in state.asking)
         listed = tuple(str(option.id) for option in options)
         if listed == self._listed:
@@ -67,6 +71,18 @@ class RoleStep(Step):
         else:
             self.query_one(Input).value = at
 
+    def _show_typed(self, state: WizardState) -> None:
+        """Show what is wrong with the role named by hand, while it is the one in the field."""
+        field, doing = self.query_one(Input), self.query_one("#role-doing", Static)
+        doing.display = "role" in state.asking
+        doing.update(Content.assemble(("◐ ", "$accent"), f"Looking for {self._typed_last} …"))
+        problem = state.problems.get("role") if field.value.strip() == self._typed_last else None
+        field.set_class(problem is not None, "-invalid")
+        box = self.query_one("#role-typed-problem", ProblemBox)
+        if problem is not None and problem is not box.problem:
+            self.call_after_refresh(self.scroll_end, animate=False)  # on a small screen it would be below the edge
+        box.show(problem)
+
     def take_focus(self) -> None:
         """Focus the list."""
         self.query_one(RoleList).focus()
@@ -78,7 +94,14 @@ class RoleStep(Step):
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
         if text := event.value.strip():
-            self._take(GivenRole(text))
+            self._typed_last = text
+            self.post_message(RoleTyped(text))
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        if event.value.strip() != self._typed_last:
+            event.input.remove_class("-invalid")
+            self.query_one("#role-typed-problem", ProblemBox).show(None)
 
     def _take(self, choice: RoleChoice) -> None:
         self.post_message(RoleChosen(choice))
@@ -89,7 +112,8 @@ def role_options(draft: Draft, *, asking: bool) -> list[Option]:
     """Return what can be chosen, a role of the deployment's own first."""
     new = Content.assemble(("Create a role for this endpoint  ", "bold"), ("★ recommended", "$success"))
     options = [Option(Content("\n").join([new, Content.styled(_NEW_WORDS, "$quiet")]), id=_NEW)]
-    options += [Option(_role_words(role), id=role.arn) for role in draft.roles or ()]
+    # One of ours reads the artifact of the endpoint that it was made for, and no other.
+    options += [Option(_role_words(role), id=role.arn) for role in draft.roles or () if not role.ours]
     if asking:
         options.append(
             Option(Content.styled("◐ Looking for the account's roles …", "$quiet"), id="asking", disabled=True)
@@ -98,5 +122,4 @@ def role_options(draft: Draft, *, asking: bool) -> list[Option]:
 
 
 def _role_words(role: Role) -> Content:
-    note = "made by sagewizard for one endpoint: it reads that one's artifact only" if role.ours else role.arn
-    return Content.assemble((role.name, "bold"), "\n", (note, "$quiet"))
+    return Content.assemble((role.name, "bold"), "\n", (role.arn, "$quiet"))

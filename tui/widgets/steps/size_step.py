@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
+from core.external_text import clean_line
 from core.instances.fit import Budget, FitRow
 from core.models.facts import WeightSet
 from core.quantities import format_bytes, format_memory
@@ -57,8 +58,10 @@ class SizeStep(Step):
             self.query_one(FactList).show(())
             return
         facts = [*size_facts(draft.weights), *memory_facts(draft.row)]
-        if draft.table is None:
+        if draft.table is None and "table" in state.asking:
             facts.append(Fact("Memory", "working out which machines hold it …", colour=MUTED))
+        elif draft.table is None and (problem := state.problems.get("table")):
+            facts.append(Fact("Memory", f"not known: {clean_line(problem.message)}", colour=MUTED))
         self.query_one(FactList).show(facts)
         if draft.weights is not self._shown:
             self._shown = draft.weights

@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.message import Message
 
 from tui.draft import RoleChoice, StepName
 from tui.wizard_state import WizardState
 
 
-class Step(Vertical):
-    """One step: it shows the state it is given, and posts what the person decides."""
+class Step(VerticalScroll, can_focus=False):
+    """One step: it shows the state it is given, and posts what the person decides. It scrolls where it has no room."""
 
     step: ClassVar[StepName]
 
@@ -62,6 +62,14 @@ class RoleChosen(Message):
     def __init__(self, role: RoleChoice) -> None:
         super().__init__()
         self.role = role
+
+
+class RoleTyped(Message):
+    """A role was named by hand: look whether it can be used; then go on with it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
 
 
 class NameChosen(Message):
