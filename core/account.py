@@ -11,6 +11,7 @@ from core.aws.clients import Clients, StaticCredentials
 from core.aws.failures import explained
 from core.errors import UsageError
 from core.folders import data_folder, own_folder
+from core.own_commands import own_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,16 @@ class Identity:
 class Account:
     """An open account: its clients, its region, and the folder of its ledgers on this machine."""
 
-    def __init__(self, clients: Clients, *, label: str, ledgers: Path, sandbox: bool, notice: str = "") -> None:
+    def __init__(
+        self,
+        clients: Clients,
+        *,
+        label: str,
+        ledgers: Path,
+        sandbox: bool,
+        asked_region: str | None = None,
+        notice: str = "",
+    ) -> None:
         self.clients = clients
         self.label = label
         """What a person calls it: `sandbox`, a profile's name, or `default`."""
@@ -33,6 +43,7 @@ class Account:
         """For words on screen only; no step may act on it."""
         self.notice = notice
         """A sentence for the person about how the account was opened; mostly empty."""
+        self._asked_region = asked_region  # `None` where the profile or the sandbox says it
         self._identity: Identity | None = None
         self._lock = threading.Lock()
 
@@ -43,7 +54,8 @@ class Account:
 
     def command(self, words: str) -> str:
         """Return the command line that does `words` in this account, in backquotes, for a sentence to a person."""
-        return f"`sagewizard {'--sandbox ' if self.sandbox else ''}{words}`"
+        profile, region = self.clients.profile, self._asked_region
+        return f"`{own_command(*words.split(), sandbox=self.sandbox, profile=profile, region=region)}`"
 
     def identity(self) -> Identity:
         """Return whose credentials these are; asked of STS once.
@@ -93,19 +105,27 @@ def open_account(*, sandbox: bool, profile: str | None = None, region: str | Non
             endpoint_url=running.url,
             credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
         )
-        return Account(clients, label="sandbox", ledgers=running.ledgers, sandbox=True, notice=running.notice)
-    region = region or _profile_region(profile)
-    if region is None:
+        return Account(
+            clients,
+            label="sandbox",
+            ledgers=running.ledgers,
+            sandbox=True,
+            asked_region=None if clients.region == DEFAULT_REGION else region,
+            notice=running.notice,
+        )
+    found_region = region or _profile_region(profile)
+    if found_region is None:
         raise UsageError(
             "No AWS region is set.",
             fix="Give one with --region, AWS_REGION or `aws configure set region us-east-1`; without an AWS account, "
             "try `sagewizard --sandbox`.",
         )
     return Account(
-        Clients(region=region, profile=profile),
+        Clients(region=found_region, profile=profile),
         label=profile or "default",
         ledgers=ledgers_folder(sandbox=False),
         sandbox=False,
+        asked_region=region,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Final, Generic, TypeVar
 
 from textual.message_pump import MessagePump
 
+from core.aws.failures import CHECK_NETWORK
 from core.cancellation import CancelToken
 from core.errors import SagewizardError, UnreachableError
 
@@ -19,7 +20,6 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 TRACE_FILE: Final = "traces.log"
 """Where `--debug` keeps the traces of errors, in the data folder."""
-_ADVICE_FOR_AWS: Final = "Check the network and the region, then try again."
 _BATCH_SECONDS: Final = 0.1
 
 
@@ -92,7 +92,7 @@ class Calls:
     def _as_it_is(self, error: SagewizardError) -> SagewizardError:
         """Return the error; where the sandbox has ended, with that as its cause: what AWS would need does not help."""
         if self._sandbox and isinstance(error, UnreachableError) and _sandbox_has_ended():
-            more = error.fix.removeprefix(_ADVICE_FOR_AWS).strip()
+            more = error.fix.removeprefix(CHECK_NETWORK).strip()
             fix = f"Press r on the home screen: that starts it again. {more}".strip()
             return UnreachableError("The sandbox does not answer: it has ended.", fix=fix)
         return error

@@ -68,24 +68,15 @@ def list_roles(account: "Account") -> "tuple[Role, ...]":
 
 
 def check_role(account: "Account", text: str) -> "Role":
-    """Return the role that `text` names, once SageMaker may take it on, as far as the account's roles may be listed.
+    """Return the role that `text` names, once SageMaker is seen to be allowed to take it on.
 
     Raises:
         SagewizardError: there is no such role, it is another account's, or it does not trust SageMaker.
     """
     from core.aws import roles
-    from core.errors import AccessError, RefusedError
 
     role = roles.find_role(account.clients, text)
-    try:
-        trusting = roles.list_roles(account.clients)
-    except AccessError:
-        return role
-    if all(other.arn != role.arn for other in trusting):
-        raise RefusedError(
-            f"SageMaker may not take on the role {role.name}: its trust policy does not name sagemaker.amazonaws.com.",
-            fix="Choose one of the list, or let sagewizard create one.",
-        )
+    roles.check_trust(account.clients, role)
     return role
 
 

@@ -1,7 +1,8 @@
 """What the command line says about a session, before anything of it is opened."""
 
-import shlex
 from dataclasses import dataclass
+
+from core.own_commands import own_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,4 @@ class AppContext:
 
     def command(self, *words: str) -> str:
         """Return the command line that goes on in the same account: `sagewizard --sandbox chat NAME`."""
-        same = ["--sandbox"] if self.sandbox else []
-        for option, value in (("--profile", self.profile), ("--region", self.region)):
-            if value:
-                same += [option, value]
-        return shlex.join(["sagewizard", *same, *words])
+        return own_command(*words, sandbox=self.sandbox, profile=self.profile, region=self.region)

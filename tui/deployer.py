@@ -1,6 +1,6 @@
 """Deployments and deletions that go on while a person is elsewhere in the program."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from textual.app import App
 
@@ -11,6 +11,9 @@ from tui import calls
 from tui.background import Calls, Feed
 from tui.runs import DeploymentRun
 from tui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from core.deployments.ledger import Resource
 
 _WARNING_SECONDS: Final = 30.0
 
@@ -67,7 +70,7 @@ class Deployer:
         self._calls.start(
             f"delete-{name}",
             lambda cancel: calls.delete_endpoint(workspace.open_account(), name, feed.put, cancel),
-            lambda left: self._deleted(name, feed, warnings, whole=not left),
+            lambda left: self._deleted(name, feed, warnings, left),
             lambda problem: self._not_deleted(name, problem),
         )
         self._workspace.endpoints_changed.publish(None)
@@ -101,9 +104,12 @@ class Deployer:
         """Before it is said to have ended, find out whether something of it is left: the program may end with it."""
         feed.drain()
         workspace, deployment = self._workspace, run.deployment
+        if not deployment:  # it came to nothing before its first event
+            self._ended(run, problem)
+            return
         self._calls.start(
             f"left-{deployment}",
-            lambda _: bool(deployment) and calls.may_be_left(workspace.open_account(), deployment),
+            lambda _: calls.may_be_left(workspace.open_account(), deployment),
             lambda left: self._ended(run, problem, left=left),
             lambda _: self._ended(run, problem, left=True),
         )
@@ -117,19 +123,20 @@ class Deployer:
         self._changed(run)
         self._workspace.endpoints_changed.publish(None)
 
-    def _deleted(self, name: str, feed: Feed[Event], warnings: list[str], *, whole: bool) -> None:
+    def _deleted(self, name: str, feed: Feed[Event], warnings: list[str], left: "tuple[Resource, ...]") -> None:
         feed.drain()
+        gone = all(resource.kind != "endpoint" for resource in left)
         self._workspace.deleting.pop(name, None)
-        if whole:
-            self._workspace.count_gone(name)
+        if gone:
+            self._workspace.count_gone(name, whole=not left)
         if warnings:
-            title = f"{name} is deleted, but" if whole else f"Not all of {name} could be deleted"
+            title = f"Not all of {name} could be deleted" if left else f"{name} is deleted, but"
             self._app.notify(
                 "\n".join(warnings), title=title, severity="warning", timeout=_WARNING_SECONDS, markup=False
             )
         else:
             self._app.notify(f"{name} is deleted, with all that was listed.", markup=False)
-        self._workspace.endpoints_changed.publish(name if whole else None)
+        self._workspace.endpoints_changed.publish(name if gone else None)
 
     def _not_deleted(self, name: str, problem: SagewizardError) -> None:
         from tui.screens.notice import NoticeScreen

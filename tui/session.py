@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from core.cancellation import CancelToken
+from core.own_commands import own_command
 from tui.interrupts import STOPPING, nothing_left, stopping_politely
 from tui.output import message
 
@@ -126,13 +127,8 @@ class Session:
 
     def command(self, *words: str) -> str:
         """Return the command line that goes on in the same account: `sagewizard --sandbox chat NAME`."""
-        import shlex
-
-        same = ["--sandbox"] if self.options.sandbox else []
-        for name in ("profile", "region"):
-            if value := getattr(self.options, name):
-                same += [f"--{name}", value]
-        return shlex.join(["sagewizard", *same, *words])
+        options = self.options
+        return own_command(*words, sandbox=bool(options.sandbox), profile=options.profile, region=options.region)
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -32,6 +32,7 @@ class Workspace:
         self.deleting: dict[str, str] = {}
         """Endpoints being deleted, and what is being removed of each just now."""
         self._made: list[str] = []
+        self._remains: list[str] = []
         self._hub: HubClient | None = None
         self.account_changed: Signal[None] = Signal(owner, "account-changed")
         self.endpoints_changed: Signal[str | None] = Signal(owner, "endpoints-changed")
@@ -61,9 +62,12 @@ class Workspace:
         """Remember that this session brought the endpoint into service."""
         self._made.append(name)
 
-    def count_gone(self, name: str) -> None:
-        """Remember that the endpoint is deleted, and with it what its deployments had left."""
+    def count_gone(self, name: str, *, whole: bool = True) -> None:
+        """Remember that the endpoint is deleted; when `whole`, with all that was made for it."""
         self._made = [made for made in self._made if made != name]
+        self._remains = [other for other in self._remains if other != name]
+        if not whole:
+            self._remains.append(name)
         for run in self.runs:
             if run.name == name and not run.active:
                 run.left, run.dismissed = False, True
@@ -76,6 +80,9 @@ class Workspace:
             f"{name} is in service. Chat: {command('chat', name)} · delete: {command('endpoints', 'delete', name)}\n"
             for name in self._made
         ]
+        for name in self._remains:
+            said = f"{name} is deleted, but not all that was made for it could be removed."
+            lines.append(self._how_to_clear(said, name))
         for run in self.runs:
             if run.active:
                 said = (
@@ -86,9 +93,12 @@ class Workspace:
                 said = f"{run.name} {ended}, and not all that was made for it could be removed."
             else:
                 continue
-            delete = command("endpoints", "delete", run.name)
-            lines.append(f"{said} See: {command('deployments')} · delete: {delete}\n")
+            lines.append(self._how_to_clear(said, run.name))
         return "".join(lines)
+
+    def _how_to_clear(self, said: str, name: str) -> str:
+        command = self.context.command
+        return f"{said} See: {command('deployments')} · delete: {command('endpoints', 'delete', name)}\n"
 
     @property
     def active_runs(self) -> "list[DeploymentRun]":

@@ -4,13 +4,15 @@ Every request names the account that must own the bucket: a bucket of somebody e
 never written to. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from core.aws.clients import Clients
 from core.aws.failures import error_code, explained, is_final_no
+from core.aws.policies import allows_something
 from core.aws.tags import as_aws_tags, from_aws_tags
-from core.errors import NotFoundError, RefusedError
+from core.errors import NotFoundError, RefusedError, SagewizardError
 
 _ABANDONED_UPLOAD_DAYS: Final = 7
 _ABSENT: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
@@ -127,9 +129,10 @@ def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, st
 def encryption_key(clients: Clients, name: str, account_id: str) -> str | None:
     """Return the KMS key that the bucket encrypts new objects with, as the bucket names it: ARN, id or alias.
 
-    `None` where S3's own keys do it, and where that may not be asked.
+    `None` where S3's own keys do it.
 
     Raises:
+        AccessError: that may not be asked.
         UnreachableError, SagewizardError: AWS did not answer, or refused.
     """
     from botocore.exceptions import ClientError
@@ -138,7 +141,7 @@ def encryption_key(clients: Clients, name: str, account_id: str) -> str | None:
         try:
             found = clients.get("s3").get_bucket_encryption(Bucket=name, ExpectedBucketOwner=account_id)
         except ClientError as error:
-            if error_code(error) in _ABSENT | _FORBIDDEN | {"ServerSideEncryptionConfigurationNotFoundError"}:
+            if error_code(error) in _ABSENT | {"ServerSideEncryptionConfigurationNotFoundError"}:
                 return None
             raise
     for rule in found["ServerSideEncryptionConfiguration"]["Rules"]:
@@ -148,24 +151,21 @@ def encryption_key(clients: Clients, name: str, account_id: str) -> str | None:
     return None
 
 
-def has_policy(clients: Clients, name: str, account_id: str) -> bool:
-    """Return whether the bucket has a policy of its own; also where that may not be asked, for then it may have one.
-
-    Raises:
-        UnreachableError, SagewizardError: AWS did not answer, or refused.
-    """
+def may_allow(clients: Clients, name: str, account_id: str) -> bool:
+    """Return whether a policy of the bucket may allow somebody something: it has such a statement, or is not told."""
     from botocore.exceptions import ClientError
 
-    with explained(f"look for a policy of the bucket {name}"):
-        try:
-            clients.get("s3").get_bucket_policy_status(Bucket=name, ExpectedBucketOwner=account_id)
-        except ClientError as error:
-            if error_code(error) in _FORBIDDEN:
-                return True
-            if error_code(error) in _ABSENT | {"NoSuchBucketPolicy"}:
-                return False
-            raise
-    return True
+    try:
+        with explained(f"read the policy of the bucket {name}"):
+            try:
+                found = clients.get("s3").get_bucket_policy(Bucket=name, ExpectedBucketOwner=account_id)
+            except ClientError as error:
+                if error_code(error) in _ABSENT | {"NoSuchBucketPolicy"}:
+                    return False
+                raise
+        return allows_something(json.loads(found["Policy"]))
+    except (SagewizardError, ValueError):
+        return True
 
 
 def delete_bucket_if_empty(clients: Clients, name: str, account_id: str) -> bool:

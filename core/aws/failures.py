@@ -7,6 +7,9 @@ from typing import Any
 from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UnreachableError, UsageError
 from core.external_text import clean_line
 
+CHECK_NETWORK = "Check the network and the region, then try again."
+"""What helps where AWS does not answer."""
+
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _BAD_KEYS = {
     "InvalidClientTokenId",
@@ -78,7 +81,7 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
     if isinstance(error, raised.HTTPClientError | raised.ConnectionError | raised.EndpointConnectionError):
         return UnreachableError(
             f"Could not {doing}: AWS did not answer ({clean_line(str(error))}).",
-            fix="Check the network and the region, then try again.",
+            fix=CHECK_NETWORK,
         )
     if isinstance(error, ResponseParserError):  # a proxy's page, say; not a BotoCoreError, oddly
         return UnreachableError(

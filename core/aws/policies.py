@@ -39,6 +39,12 @@ def trusts_sagemaker(policy: Mapping[str, Any]) -> bool:
     return allowed
 
 
+def allows_something(policy: object) -> bool:
+    """Return whether a policy document has a statement that allows, and not only ones that deny."""
+    statements = _listed(policy.get("Statement")) if isinstance(policy, Mapping) else []
+    return any(isinstance(statement, Mapping) and statement.get("Effect") == "Allow" for statement in statements)
+
+
 def artifact_policy(
     *,
     partition: str,

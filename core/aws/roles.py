@@ -1,6 +1,6 @@
 """Execution roles: found, checked, created for one deployment, and deleted with it.
 
-A role that sagewizard makes is named `sagewizard-…` and tagged; the name tells it in lists (IAM lists no tags), the tag
+A role that sagewizard makes is described and tagged so; the description tells it in lists (IAM lists no tags), the tag
 decides before it is deleted.
 """
 
@@ -20,7 +20,7 @@ from core.aws.tags import DEPLOYMENT, as_aws_tags, from_aws_tags, is_ours
 from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UsageError
 from core.external_text import clean_line
 
-NAME_PREFIX: Final = "sagewizard-"
+_DESCRIPTION: Final = "Lets one SageMaker endpoint read its model. Made by sagewizard."
 POLICY_NAME: Final = "artifact"
 """The inline policy of a role of ours."""
 
@@ -34,7 +34,7 @@ _SUGGESTED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role of the account. `ours` goes by its name; before a deletion the tag is asked for."""
+    """A role of the account. `ours` are made for one endpoint; it goes by what IAM's lists tell, not by the tag."""
 
     name: str
     arn: str
@@ -92,6 +92,27 @@ def check_role(clients: Clients, role: Role, bucket: str, key: str) -> Readable:
         NotFoundError: the role is gone.
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
+    check_trust(clients, role)
+    decision = _simulate(clients, role, bucket, key)
+    if decision == "no" and buckets.may_allow(clients, bucket, role.arn.split(":")[4]):
+        return "unknown"
+    if decision in {"no", "denied"}:
+        why = "it lacks s3:GetObject there" if decision == "no" else "one of its policies forbids s3:GetObject there"
+        raise RefusedError(
+            f"The role {role.name} may not read s3://{bucket}/{key}: {why}.",
+            fix="Choose another role, or let sagewizard create one.",
+        )
+    return "yes" if decision == "yes" else "unknown"
+
+
+def check_trust(clients: Clients, role: Role) -> None:
+    """Return when SageMaker may take on the role.
+
+    Raises:
+        RefusedError: the role does not trust SageMaker.
+        NotFoundError: the role is gone.
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
     item = _look_up(clients, role.name)
     if item is None:
         raise NotFoundError(f"The account has no role “{role.name}”.", fix=_usable_roles(clients))
@@ -100,15 +121,6 @@ def check_role(clients: Clients, role: Role, bucket: str, key: str) -> Readable:
             f"SageMaker may not take on the role {role.name}: its trust policy does not name sagemaker.amazonaws.com.",
             fix=_usable_roles(clients),
         )
-    decision = _simulate(clients, role, bucket, key)
-    if decision == "no" and buckets.has_policy(clients, bucket, role.arn.split(":")[4]):
-        return "unknown"
-    if decision in {"no", "denied"}:
-        raise RefusedError(
-            f"The role {role.name} may not read s3://{bucket}/{key}: it lacks s3:GetObject there.",
-            fix="Choose another role, let sagewizard create one, or use a bucket with “sagemaker” in its name.",
-        )
-    return "yes" if decision == "yes" else "unknown"
 
 
 def create_role(
@@ -135,7 +147,7 @@ def create_role(
             item = iam.create_role(
                 RoleName=name,
                 AssumeRolePolicyDocument=json.dumps(trust_policy()),
-                Description="Lets one SageMaker endpoint read its model. Made by sagewizard.",
+                Description=_DESCRIPTION,
                 Tags=as_aws_tags(tags),
             )["Role"]
         except ClientError as error:
@@ -317,7 +329,7 @@ def _simulate(clients: Clients, role: Role, bucket: str, key: str) -> Literal["y
 
 def _role(item: Mapping[str, Any]) -> Role:
     name = clean_line(item["RoleName"])
-    return Role(name, clean_line(item["Arn"]), item["CreateDate"], ours=name.startswith(NAME_PREFIX))
+    return Role(name, clean_line(item["Arn"]), item["CreateDate"], ours=item.get("Description") == _DESCRIPTION)
 
 
 def _document(value: object) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ _WORDS: Final = {"cpu": "CPUs", "gpu": "GPUs", "neuron": "Neuron devices"}
 def misplacement(plan: Plan) -> str | None:
     """Return in a sentence why the plan's image cannot run where the plan puts it; `None` where nothing says so.
 
-    An image of somebody's own whose tag tells of no processor is taken to know its way.
+    An image of somebody's own is taken to know its way, whatever its tag says.
 
     Raises:
         UsageError: the instance type is none of SageMaker's.
@@ -35,10 +35,10 @@ def misplacement(plan: Plan) -> str | None:
         )
     if not instance.specified:  # nobody knows its processor
         return None
-    built = _processor_of(image)
+    engine = ENGINES.get(engine_of_image(image) or "")
+    built = _processor_of(image) if engine else None
     if built and built != instance.accelerator:
         return f"The plan's image is built for {_WORDS[built]}, but {instance.name} {_what(instance)}."
-    engine = ENGINES.get(engine_of_image(image) or "")
     if engine and not set(engine.architectures) & set(instance.architectures):
         return (
             f"The plan's image is built for {' or '.join(engine.architectures)} processors, but {instance.name} has "

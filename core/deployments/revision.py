@@ -71,8 +71,13 @@ def revise(plan: Plan, choices: Choices, *, role_arn: str | None = None) -> Plan
 
 
 def at_price_of_its_type(plan: Plan, prices: Mapping[str, Price]) -> Plan:
-    """Return the plan with what its instance type costs: the file's own figure may be an older one, or of another."""
+    """Return the plan with what its instance type costs: the file's own figure may be an older one, or of another.
+
+    Where nobody else knows a price, the file's own stays.
+    """
     price = prices.get(plan.endpoint.instance_type, UNKNOWN)
+    if price.usd_per_hour is None and plan.endpoint.price_usd_per_hour is not None:
+        return replace(plan, reasons={**plan.reasons, "endpoint.price_usd_per_hour": "the plan's own figure"})
     return replace(
         plan,
         endpoint=replace(plan.endpoint, price_usd_per_hour=price.usd_per_hour, price_source=price.source),

@@ -13,8 +13,9 @@ from core.aws import buckets, hosting, objects, roles
 from core.aws.failures import is_final_no
 from core.aws.policies import artifact_policy
 from core.deployments.names import role_name_for
+from core.deployments.reporting import StageReport
 from core.deployments.run import ARCHIVE_NAME, Run
-from core.errors import RefusedError, SagewizardError
+from core.errors import AccessError, RefusedError, SagewizardError
 from core.quantities import format_bytes
 from core.serving.images import image_repository_arn
 
@@ -94,7 +95,7 @@ def provide_role(run: Run, archive_uri: str) -> str:
             prefix=key.rpartition("/")[0],
             image_repository_arn=image_repository_arn(plan.container.image, partition),
             endpoint_name=plan.endpoint.name,
-            kms_key=buckets.encryption_key(account.clients, bucket, account.identity().account_id),
+            kms_key=_encryption_key(run, bucket, report),
         )
         with run.making("role", name, in_one=False):
             role = roles.create_role(account.clients, name, policy=policy, tags=run.tags)
@@ -150,6 +151,18 @@ def create_endpoint_config(run: Run) -> None:
                 cancel=run.cancel,
             )
         report.summary = f"Created the endpoint config {name}"
+
+
+def _encryption_key(run: Run, bucket: str, report: StageReport) -> str | None:
+    try:
+        return buckets.encryption_key(run.account.clients, bucket, run.account.identity().account_id)
+    except AccessError:
+        if run.plan.artifact.bucket:  # one of our own making has no such key
+            report.warning(
+                f"Whether {bucket} encrypts with a key of its own may not be asked: if it does, the new role cannot "
+                "read the model, for want of kms:Decrypt."
+            )
+        return None
 
 
 def _provide_bucket(run: Run, bucket: str, account_id: str) -> None:

@@ -18,8 +18,9 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHA1: Final = re.compile(r"[0-9a-f]{40}")
 _MOST_FILES: Final = 100_000
-_MILD: Final = frozenset({"suspicious", "caution", "queued"})
+_MILD: Final = frozenset({"suspicious", "caution", "queued", "unscanned", "error"})
 """Levels of the Hub's scans that say less than `unsafe`. What they say beyond these, or leave out, counts as unsafe."""
+_SAFE: Final = "safe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,10 @@ def _faulty(status: object) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the files that the scans call unsafe, and the others that they find fault with."""
     rows = _mapping(status).get("filesWithIssues")
     found = [_mapping(row) for row in rows] if isinstance(rows, list) else []
-    named = [(row["path"], row.get("level")) for row in found if isinstance(row.get("path"), str)]
+    named = [
+        (row["path"], row.get("level"))
+        for row in found
+        if isinstance(row.get("path"), str) and row.get("level") != _SAFE
+    ]
     unsafe = tuple(path for path, level in named if not (isinstance(level, str) and level in _MILD))
     return unsafe, tuple(path for path, _ in named if path not in unsafe)

@@ -74,11 +74,17 @@ def test_a_role_that_may_not_read_the_model_is_refused_before_it_is_uploaded(aws
         with pytest.raises(RefusedError, match="may not read s3://") as caught:
             check(arn, bucket)
         assert caught.value.fix
-    # The bucket may let it in by itself, which the simulator does not see; a denial holds all the same.
+    # A policy of the bucket that only denies lets nobody in; one that allows may, which the simulator does not see.
+    insecure = {"Bool": {"aws:SecureTransport": "false"}}
+    statement = {**reader, "Effect": "Deny", "Principal": "*", "Condition": insecure}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    aws.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    with pytest.raises(RefusedError, match="it lacks s3:GetObject"):
+        check(without, bucket)
     policy = {"Version": "2012-10-17", "Statement": [{**reader, "Principal": {"AWS": without}}]}
     aws.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     assert check(without, bucket) == "unknown"
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError, match="forbids s3:GetObject"):
         check(denied, bucket)
     with pytest.raises(RefusedError):
         check(without, f"absent-{uuid4().hex}")

@@ -1,97 +1,32 @@
 """Whole runs of plans against the real sandbox: what they make, what they take back, what a kill leaves on record."""
 
-import json
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.account import Account, open_account
-from core.aws.policies import trust_policy
 from core.cancellation import CancelToken
 from core.deployments.events import STAGES, Event, Stage
-from core.deployments.ledger import Deployment, Ledger, find_deployment, list_deployments
-from core.deployments.plan import Plan
+from core.deployments.ledger import Ledger, list_deployments
 from core.deployments.plan_file import plan_to_json
-from core.deployments.planner import Choices, make_plan
 from core.deployments.removal import remove_resources
 from core.deployments.runner import deploy
 from core.endpoints.invocation import invoke
 from core.endpoints.removal import delete_endpoint
 from core.errors import CancelledByUser, DeploymentFailedError, NotFoundError, RefusedError, SagewizardError
 from core.folders import cache_folder
-from core.instances.survey import survey
-from core.models.hub import HubClient
-from core.models.inspection import inspect_model
-from core.models.reference import FolderReference
-from core.models.weight_set import select_weight_set
-from tests.e2e.small_model import BROKEN, ECHO, held_back, write_model, write_template
-from tests.inventory import inventory
-
-
-@dataclass
-class Stand:
-    """An account in the sandbox and a model to deploy to it."""
-
-    account: Account
-    folder: Path
-    hub: HubClient = field(default_factory=HubClient)
-    events: list[Event] = field(default_factory=list)
-
-    def plan(self, name: str, *, code: str = ECHO, **choices: Any) -> Plan:
-        model = self.folder / "model"
-        if not model.exists():
-            write_model(model)
-        template = write_template(self.folder / f"template-{name}", code)
-        facts = inspect_model(FolderReference(model), self.hub, CancelToken())
-        weights = select_weight_set(facts)
-        table = survey(facts, weights, self.account.clients, cancel=CancelToken())
-        return make_plan(facts, weights, table, Choices(name=name, template=str(template), **choices), self.account)
-
-    def deploy(self, plan: Plan, *, cancel: CancelToken | None = None, wait: bool = True, rollback: bool = True) -> str:
-        made = deploy(
-            plan,
-            self.account,
-            self.hub,
-            emit=self.events.append,
-            cancel=cancel or CancelToken(),
-            wait=wait,
-            rollback=rollback,
-        )
-        return made.id
-
-    def remove(self, identifier: str) -> None:
-        with Ledger.reopen(self.account.ledgers, identifier) as ledger:
-            assert remove_resources(ledger, self.account, emit=self.events.append, cancel=CancelToken()) == ()
-
-    def recorded(self, name: str) -> Deployment | None:
-        """What the ledgers say may exist of the endpoint."""
-        account_id = self.account.identity().account_id
-        return find_deployment(self.account.ledgers, name, region="us-east-1", account_id=account_id)
-
-    def left_of(self, name: str) -> list[str]:
-        """What the account has of the endpoint."""
-        return inventory(self.account.clients.get, name)
-
-
-@pytest.fixture
-def stand(sandbox_home: Path, tmp_path: Path) -> Stand:
-    return Stand(open_account(sandbox=True), tmp_path)
-
-
-def _stages(events: list[Event], kind: str) -> list[Stage]:
-    return [event.stage for event in events if event.kind == kind]
+from tests.e2e.small_model import BROKEN, ECHO, held_back
+from tests.e2e.stand import Stand
 
 
 def test_a_plan_becomes_an_endpoint_that_answers_and_then_nothing(stand: Stand) -> None:
     identifier = stand.deploy(stand.plan("whole"))
-    assert tuple(_stages(stand.events, "finished")) == STAGES
+    assert tuple(stand.stages("finished")) == STAGES
     assert (stand.events[-1].stage, stand.events[-1].kind, stand.events[-1].endpoint) == ("ready", "finished", "whole")
     answer = invoke(stand.account, "whole", b'"hello"', content_type="application/json", accept="application/json")
     assert answer.body == b'{"generated_text": "gpt_neo heard hello"}'
@@ -133,7 +68,7 @@ def test_a_container_that_cannot_load_fails_with_its_own_words_and_nothing_is_le
     last = stand.events[-1]
     assert (last.stage, last.kind, last.cause) == ("endpoint", "failed", failed.value.message)
     assert last.fix
-    assert "rollback" in _stages(stand.events, "finished")
+    assert "rollback" in stand.stages("finished")
     assert any("upside down" in event.message for event in stand.events if event.kind == "log")
     assert stand.left_of("broken") == []
 
@@ -244,53 +179,6 @@ def test_what_a_killed_run_left_is_on_record_and_can_be_removed(stand: Stand, st
     assert stand.left_of(name) == []
 
 
-def test_a_name_that_is_taken_is_refused_before_anything_is_made(stand: Stand) -> None:
-    first = stand.plan("taken")
-    identifier = stand.deploy(first)
-    with pytest.raises(RefusedError, match="already an endpoint"):
-        stand.deploy(first)
-    stand.remove(identifier)
-
-
-def test_a_model_of_somebody_else_with_the_same_name_is_never_touched(stand: Stand) -> None:
-    """Made between the check and the run's own request, the most awkward moment."""
-    plan = stand.plan("foreign")
-    sagemaker = stand.account.clients.get("sagemaker")
-
-    def emit(event: Event) -> None:
-        stand.events.append(event)
-        if event.stage == "role" and event.kind == "finished":
-            sagemaker.create_model(
-                ModelName="foreign",
-                PrimaryContainer={"Image": plan.container.image},
-                ExecutionRoleArn=event.message.removeprefix("Created "),
-            )
-
-    with pytest.raises(RefusedError, match="already a model"):
-        deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken())
-    assert stand.left_of("foreign") == ["model foreign"]
-    sagemaker.delete_model(ModelName="foreign")
-
-
-def test_a_role_of_somebody_else_with_the_same_name_is_never_touched(stand: Stand) -> None:
-    plan, iam = stand.plan("foreign-role"), stand.account.clients.get("iam")
-    role = plan.role.create
-
-    def emit(event: Event) -> None:
-        if event.stage == "upload" and event.kind == "finished":
-            iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust_policy()))
-
-    with pytest.raises(RefusedError, match="already") as refused:
-        deploy(plan, stand.account, stand.hub, emit=emit, cancel=CancelToken())
-    assert "Still there" not in refused.value.fix
-    assert stand.left_of("foreign-role") == [f"role {role}"]
-    assert stand.recorded("foreign-role") is None
-    with pytest.raises(RefusedError, match="already"):  # and found at once the next time
-        stand.deploy(plan)
-    assert _stages(stand.events, "started") == ["inspect"]
-    iam.delete_role(RoleName=role)
-
-
 def test_answers_that_get_lost_on_the_way_neither_end_a_run_nor_leave_anything_unrecorded(stand: Stand) -> None:
     plan = stand.plan("lost")
     lost: list[str] = []
@@ -342,40 +230,6 @@ def test_an_endpoint_goes_by_the_ledger_that_made_it_not_by_the_newest_of_its_na
     assert found[newer.deployment.id].existing
     stand.remove(newer.deployment.id)
     assert stand.left_of("again") == []
-
-
-def test_a_file_that_changed_since_the_plan_is_refused(stand: Stand) -> None:
-    plan = stand.plan("changed")
-    with (stand.folder / "model" / "tokenizer.json").open("a") as file:
-        file.write(" ")
-    with pytest.raises(RefusedError, match=r"tokenizer\.json"):
-        stand.deploy(plan)
-    assert stand.left_of("changed") == []
-
-
-def test_a_template_that_changed_since_the_plan_is_refused(stand: Stand) -> None:
-    plan = stand.plan("edited")
-    (stand.folder / "template-edited" / "inference.py").write_text(ECHO + "\n")
-    with pytest.raises(RefusedError, match="has changed"):
-        stand.deploy(plan)
-
-
-def test_a_role_that_sagemaker_may_not_assume_is_refused_before_anything_is_made(stand: Stand) -> None:
-    stand.account.clients.get("iam").create_role(
-        RoleName="for-lambda",
-        AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
-        '"Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}',
-    )
-    plan = stand.plan("unassumable", role="for-lambda")
-    with pytest.raises(RefusedError, match="trust policy"):
-        stand.deploy(plan)
-    assert stand.left_of("unassumable") == []
-    stand.account.clients.get("iam").delete_role(RoleName="for-lambda")
-
-
-def test_a_type_without_quota_is_refused(stand: Stand) -> None:
-    with pytest.raises(RefusedError, match="may run 0 of"):
-        stand.plan("no-quota", instance_type="ml.p4d.24xlarge")
 
 
 def test_not_waiting_leaves_the_rest_to_aws(stand: Stand) -> None:
@@ -449,9 +303,3 @@ def test_a_disk_that_fills_up_ends_a_run_with_its_cause_and_what_is_there(stand:
     assert found is not None
     stand.remove(found.id)
     assert stand.left_of("full") == []
-
-
-def test_the_wrong_region_is_refused(stand: Stand) -> None:
-    plan = replace(stand.plan("elsewhere"), region="eu-west-1")
-    with pytest.raises(RefusedError, match="eu-west-1"):
-        stand.deploy(plan)

@@ -10,7 +10,7 @@ import pytest
 from core.account import open_account
 from core.deployments.ledger import list_deployments
 from core.sandbox import daemon
-from tests.e2e.test_deployments import Stand
+from tests.e2e.stand import Stand
 
 
 @pytest.fixture

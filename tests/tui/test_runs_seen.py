@@ -5,7 +5,8 @@ from textual.app import App
 from textual.widgets import Log
 
 from core.deployments.events import Event
-from core.errors import CancelledByUser, DeploymentFailedError
+from core.deployments.ledger import Resource
+from core.errors import AccessError, CancelledByUser, DeploymentFailedError
 from tests.tui.driving import SANDBOX, Stage, settled, shown, until, until_screen, until_shown, words
 from tests.tui.samples import a_failed_run
 from tests.unit.plans import a_plan
@@ -278,3 +279,34 @@ async def test_a_line_of_the_log_has_one_time_before_it() -> None:
         await until_shown(pilot, "│ [INFO ] main - Loading")
         await until_shown(pilot, "│ 2026 was a good year")
         assert screen.query_one(Log).line_count >= 2
+
+
+async def test_two_that_fail_before_they_begin_both_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise AccessError("The AWS sign-in has expired.")
+
+    monkeypatch.setattr("tui.workspace.Workspace.open_account", lambda _: fail())
+    app = _Listening()
+    async with app.run_test(size=(80, 24)) as pilot:
+        runs = [app.deployer.start(a_plan()) for _ in range(3)]
+        await until(pilot, lambda: [run.word for run in runs] == ["failed"] * 3, "their ends")
+        assert app.workspace.farewell == ""
+
+
+async def test_of_an_endpoint_that_is_gone_the_shell_is_told_what_stayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    role = Resource("role", "sagewizard-tiny", "deleting")
+    left: list[tuple[Resource, ...]] = [(role,), ()]
+    monkeypatch.setattr(calls, "delete_endpoint", lambda *_: left.pop(0))
+    monkeypatch.setattr("tui.workspace.Workspace.open_account", lambda _: None)
+    app = _Listening()
+    gone: list[str | None] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.workspace.endpoints_changed.subscribe(app, gone.append)
+        app.workspace.count_made("tiny")
+        app.deployer.delete("tiny")
+        await until(pilot, lambda: "tiny" in gone, "its end")
+        assert "in service" not in app.workspace.farewell
+        assert "tiny is deleted, but not all that was made for it could be removed." in app.workspace.farewell
+        app.deployer.delete("tiny")
+        await until(pilot, lambda: gone.count("tiny") == 2, "the end of the rest")
+        assert app.workspace.farewell == ""

@@ -10,7 +10,7 @@ from textual.widgets import Button, DataTable, Input
 
 from core.account import Account, open_account
 from core.aws.policies import trust_policy
-from core.errors import NotFoundError, RefusedError, SagewizardError, UnreachableError
+from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UnreachableError
 from core.instances.catalog import catalog
 from tests.tui.driving import SANDBOX, Stage, settled, shown, type_text, until, until_shown, words
 from tests.tui.samples import a_draft, a_row, a_table, some_facts
@@ -166,19 +166,22 @@ async def test_a_role_that_is_still_looked_for_does_not_lead_on_from_another_ste
         assert screen.draft.role_choice == NewRole()
 
 
-async def test_where_roles_cannot_be_listed_a_role_that_exists_is_taken(
+async def test_a_typed_role_is_looked_at_alone_and_not_among_all_others(
     monkeypatch: pytest.MonkeyPatch, account: Account
 ) -> None:
     from core.aws import roles
-    from core.errors import AccessError
 
     def denied(_: object) -> None:
         raise AccessError("Could not list the account's roles: AWS denied it.")
 
-    name = f"unlisted-{uuid4().hex[:8]}"
-    account.clients.get("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_LAMBDA))
+    made = {f"{word}-{uuid4().hex[:8]}": trust for word, trust in (("good", trust_policy()), ("bad", _LAMBDA))}
+    for name, trust in made.items():
+        account.clients.get("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
     monkeypatch.setattr(roles, "list_roles", denied)
-    assert calls.check_role(account, name).name == name
+    good, bad = made
+    assert calls.check_role(account, good).name == good
+    with pytest.raises(RefusedError, match="may not take on the role"):
+        calls.check_role(account, bad)
     with pytest.raises(NotFoundError):
         calls.check_role(account, "nobody")
 

@@ -21,10 +21,15 @@ def test_what_is_not_known_to_be_milder_is_unsafe(level: object) -> None:
     assert (found.unsafe_files, found.doubtful_files) == (("pytorch_model.bin",), ())
 
 
-@pytest.mark.parametrize("level", ["suspicious", "caution"])
+@pytest.mark.parametrize("level", ["suspicious", "caution", "queued", "unscanned", "error"])
 def test_milder_levels_are_doubts(level: str) -> None:
     found = read({"path": "pytorch_model.bin", "level": level}, {"path": 7, "level": "unsafe"}, "x")
     assert (found.unsafe_files, found.doubtful_files) == ((), ("pytorch_model.bin",))
+
+
+def test_what_is_called_safe_is_no_issue() -> None:
+    found = read({"path": "pytorch_model.bin", "level": "safe"})
+    assert (found.unsafe_files, found.doubtful_files) == ((), ())
 
 
 @pytest.mark.parametrize("status", [None, [], {"filesWithIssues": None}, {"filesWithIssues": {"a": 1}}])

@@ -83,8 +83,9 @@ def test_a_plan_costs_what_its_type_costs() -> None:
     assert priced.price_usd_per_hour == pytest.approx(0.46)
     assert priced.endpoint.price_source == "api"
     assert "$0.23/h" in priced.reasons["endpoint.price_usd_per_hour"]
-    unknown = at_price_of_its_type(plan, {})
-    assert (unknown.price_usd_per_hour, unknown.endpoint.price_source) == (None, "unknown")
+    assert at_price_of_its_type(priced, {}).endpoint == priced.endpoint  # nobody knows better
+    without = replace(plan, endpoint=replace(plan.endpoint, price_usd_per_hour=None, price_source="unknown"))
+    assert at_price_of_its_type(without, {}).price_usd_per_hour is None
 
 
 def test_a_plan_whose_image_does_not_run_on_its_type_is_decided_anew_when_the_type_is_asked_for() -> None:

@@ -1,7 +1,7 @@
 """`sagewizard package`: the artifact that SageMaker serves, built on this machine."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,15 +89,26 @@ def _way_made_for(output: Path) -> Iterator[Path]:
     if not output.is_dir() or not any(output.iterdir()):
         yield output
         return
-    try:
-        with TemporaryDirectory(prefix=f".{output.name}.", dir=output.absolute().parent) as beside:
-            yield Path(beside) / "new"
-            old = output.rename(Path(beside) / "old")
+    with ExitStack() as stack:
+        with _explained(output):
+            folder = TemporaryDirectory(
+                prefix=f".{output.name}.", dir=output.absolute().parent, ignore_cleanup_errors=True
+            )
+            beside = Path(stack.enter_context(folder))
+        yield beside / "new"
+        with _explained(output):
+            old = output.rename(beside / "old")
             try:
-                (Path(beside) / "new").rename(output)
+                (beside / "new").rename(output)
             except OSError:
                 old.rename(output)
                 raise
+
+
+@contextmanager
+def _explained(output: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise SagewizardError(
             f"{output} cannot be replaced: {error.strerror or error}.", fix="Name another path."
