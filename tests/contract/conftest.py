@@ -1,9 +1,11 @@
 """What several tests of the sandbox's account stand on."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from core.sandbox import daemon
 from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import Aws
 
@@ -11,6 +13,19 @@ from tests.contract.sandbox_account import Aws
 @pytest.fixture
 def aws(sandbox: RunningSandbox) -> Aws:
     return Aws(sandbox)
+
+
+@pytest.fixture
+def own(isolated_home: Path) -> Iterator[Path]:
+    """A home of its own whose sandbox, if the test starts one, is stopped."""
+    yield isolated_home
+    daemon.stop()
+
+
+@pytest.fixture
+def kept(own: Path) -> Path:
+    """Where the sandbox in that home keeps its account."""
+    return own / "data/sandbox/account"
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,13 +14,6 @@ from core.errors import SagewizardError, UsageError
 from core.sandbox import daemon, processes, state_files
 from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import until
-
-
-@pytest.fixture
-def own(isolated_home: Path) -> Iterator[Path]:
-    """A home of its own whose sandbox, if the test starts one, is stopped."""
-    yield isolated_home
-    daemon.stop()
 
 
 def port_of(running: RunningSandbox) -> int:

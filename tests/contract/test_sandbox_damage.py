@@ -1,7 +1,7 @@
 """What is kept of the sandbox's account when it is damaged, lost in part, or of another version."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,19 +10,6 @@ import pytest
 from core.sandbox import daemon
 from core.sandbox.keeping.records import FORMAT, Records, UnusableError
 from tests.contract.sandbox_account import Aws
-
-
-@pytest.fixture
-def own(isolated_home: Path) -> Iterator[Path]:
-    """A home of its own whose sandbox is stopped."""
-    yield isolated_home
-    daemon.stop()
-
-
-@pytest.fixture
-def account(own: Path) -> Path:
-    """The folder of the account in it."""
-    return own / "data/sandbox/account"
 
 
 def _start() -> Aws:
@@ -52,15 +39,15 @@ def _of_a_later_version(path: Path) -> None:
     ],
 )
 def test_what_cannot_be_used_is_set_aside_and_said(
-    own: Path, account: Path, harm: Callable[[Path], None], said: str
+    own: Path, kept: Path, harm: Callable[[Path], None], said: str
 ) -> None:
     aws = _start()
     aws.s3.put_object(Bucket=aws.bucket(), Key="k", Body=b"precious")
     (aws.running.ledgers / "one.jsonl").write_text("{}")
     daemon.stop()
-    harm(account / "records.sqlite")
+    harm(kept / "records.sqlite")
     running = daemon.start()
-    aside = account.with_name("account-set-aside")
+    aside = kept.with_name("account-set-aside")
     assert said in running.notice
     assert str(aside) in running.notice
     assert running.notice.count(". ") == 0
@@ -72,19 +59,19 @@ def test_what_cannot_be_used_is_set_aside_and_said(
     assert (running.url, running.access_key_id) == (aws.running.url, aws.running.access_key_id)
 
 
-def test_objects_whose_bytes_are_lost_are_gone_and_waste_is_cleared_away(own: Path, account: Path) -> None:
+def test_objects_whose_bytes_are_lost_are_gone_and_waste_is_cleared_away(own: Path, kept: Path) -> None:
     aws = _start()
     bucket = aws.bucket()
     for key in ("whole", "cut"):
         aws.s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     daemon.stop()
-    for path in (account / "objects").iterdir():
+    for path in (kept / "objects").iterdir():
         if path.read_bytes() == b"cut":
             path.write_bytes(b"c")
-    (account / "objects/waste").write_bytes(b"of an upload that was killed")
+    (kept / "objects/waste").write_bytes(b"of an upload that was killed")
     after = _start()
     assert [found["Key"] for found in after.s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["whole"]
-    assert [path.read_bytes() for path in (account / "objects").iterdir()] == [b"whole"]
+    assert [path.read_bytes() for path in (kept / "objects").iterdir()] == [b"whole"]
 
 
 def test_records_change_all_or_not_at_all(tmp_path: Path) -> None:

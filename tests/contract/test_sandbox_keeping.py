@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,6 @@ from tests.contract.sandbox_account import IMAGE, TRUST, Aws, refused, until
 from tests.contract.test_sandbox_live_endpoints import ask, model_that_says
 
 _MANAGED = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
-
-
-@pytest.fixture
-def own(isolated_home: Path) -> Iterator[Path]:
-    """A home of its own whose sandbox is stopped."""
-    yield isolated_home
-    daemon.stop()
-
-
-@pytest.fixture
-def account(own: Path) -> Path:
-    """The folder of the account in it."""
-    return own / "data/sandbox/account"
 
 
 def _stopped(_running: RunningSandbox) -> None:
@@ -120,7 +107,7 @@ def test_buckets_are_as_they_were(own: Path, again: Callable[[Aws], Aws]) -> Non
     assert refused(after.s3.get_bucket_cors, Bucket="near")[0] == "NoSuchCORSConfiguration"
 
 
-def test_objects_are_as_they_were(own: Path, account: Path, again: Callable[[Aws], Aws]) -> None:
+def test_objects_are_as_they_were(own: Path, kept: Path, again: Callable[[Aws], Aws]) -> None:
     aws, data = _start(), os.urandom(17 * 2**20)
     bucket = aws.bucket()
     aws.s3.upload_fileobj(
@@ -153,12 +140,12 @@ def test_objects_are_as_they_were(own: Path, account: Path, again: Callable[[Aws
     assert [each["Key"] for each in before[0]] == keys
     after = again(aws)
     assert seen(after) == before
-    assert len(list((account / "objects").iterdir())) == len(keys)
+    assert len(list((kept / "objects").iterdir())) == len(keys)
     part = after.s3.get_object(Bucket=bucket, Key="many/parts", Range="bytes=8388600-8388699")["Body"].read()
     assert part == data[8388600:8388700]
     for key in keys:
         after.s3.delete_object(Bucket=bucket, Key=key)
-    assert list((account / "objects").iterdir()) == []
+    assert list((kept / "objects").iterdir()) == []
     after.s3.delete_bucket(Bucket=bucket)
     assert again(after).s3.list_buckets()["Buckets"] == []
 
@@ -311,7 +298,7 @@ def test_an_endpoint_killed_while_it_was_created_comes_up(own: Path, tmp_path: P
     assert after.settled("early")["EndpointStatus"] == "InService"
 
 
-def test_every_upload_that_was_answered_is_there_after_a_kill(own: Path, account: Path) -> None:
+def test_every_upload_that_was_answered_is_there_after_a_kill(own: Path, kept: Path) -> None:
     aws = _start()
     bucket = aws.bucket()
     tried: dict[str, int] = {}
@@ -337,10 +324,10 @@ def test_every_upload_that_was_answered_is_there_after_a_kill(own: Path, account
     for key, number in answered.items():
         found = after.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         assert found in {f"{each} ".encode() * 50_000 for each in (number, tried[key])}, key
-    assert len(list((account / "objects").iterdir())) <= len(tried)
+    assert len(list((kept / "objects").iterdir())) <= len(tried)
 
 
-def test_reset_forgets_everything(own: Path, account: Path) -> None:
+def test_reset_forgets_everything(own: Path, kept: Path) -> None:
     aws = _start()
     bucket = aws.bucket()
     aws.s3.put_object(Bucket=bucket, Key="k", Body=b"x")
@@ -351,4 +338,4 @@ def test_reset_forgets_everything(own: Path, account: Path) -> None:
     assert empty.iam.list_roles()["Roles"] == []
     assert empty.sagemaker.list_models()["Models"] == []
     assert list(empty.running.ledgers.iterdir()) == []
-    assert list((account / "objects").iterdir()) == []
+    assert list((kept / "objects").iterdir()) == []
