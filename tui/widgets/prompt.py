@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from core.external_text import clean, unix_lines
+from tui.widgets.keys_in_order import take_own_key
 
 
 class Prompt(TextArea):
@@ -36,11 +37,7 @@ class Prompt(TextArea):
         super().__init__(id=id, soft_wrap=True, show_line_numbers=False, placeholder=placeholder)
 
     async def _on_key(self, event: events.Key) -> None:
-        """Send on Enter, here and not by a priority binding: that would overtake letters typed just before."""
-        if event.key == "enter":
-            event.stop()
-            event.prevent_default()  # Textual's own handler would begin a new line
-            self.action_send()
+        await take_own_key(self, event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()  # or it bubbles to the app, which hands it to the field once more
