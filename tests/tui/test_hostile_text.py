@@ -13,6 +13,7 @@ from core.endpoints.details import EndpointDetails
 from core.errors import SagewizardError
 from tests.tui.driving import Stage, shown, until, until_shown
 from tests.tui.samples import BEGUN, a_draft, a_failed_run, some_facts, some_weights
+from tests.unit.few_details import few_details
 from tests.unit.plans import a_plan
 from tui.screens.confirm import Choice, ConfirmScreen, Question
 from tui.screens.deployment import DeploymentScreen
@@ -130,27 +131,12 @@ async def test_an_endpoint_shows_its_values_as_they_are(text: str) -> None:
 
 
 def _details(text: str) -> EndpointDetails:
-    return EndpointDetails(
+    return few_details(
         name=f"name {text}",
-        arn="arn",
         status="Failed",
         failure_reason=f"reason {text}",
-        created=BEGUN,
-        modified=BEGUN,
-        config_name=None,
-        variants=(),
-        models=(),
         image=f"image {text}",
-        engine=None,
         environment={f"key {text}": f"value {text}"},
-        model_data_uri=None,
-        role_arn=None,
-        tags={},
-        price_usd_per_hour=None,
-        cost_usd_estimate=None,
-        metrics=None,
-        log_group="",
-        console_url="",
     )
 
 
