@@ -7,8 +7,7 @@ service or to moto's own control pages. Its managed policies are loaded; browser
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +35,10 @@ SERVICES: Final[Mapping[str, str]] = {
 
 
 class MotoServices:
-    """moto's applications, each made when first asked for, for an account whose first user has the given access key.
+    """moto's applications, made when one is first asked for, for an account whose first user has the given access key.
+
+    All are made before any of them answers: they import each other's modules, some not before a request, and Python
+    ends one of two threads that come upon a circle of imports from different sides (`_DeadlockError`).
 
     What `records` and the files in `objects` hold of IAM and S3 is put back when the service is made, and what changes
     is kept there.
@@ -69,9 +71,9 @@ class MotoServices:
 
         return get_backend(service)[ACCOUNT_ID][partition]
 
-    def warm_ups(self) -> list[Callable[[], Any]]:
-        """Return what spares the first request to each service its longest part: one import each."""
-        return [partial(self._app, name) for name in SERVICES.values()]
+    def warm_up(self) -> None:
+        """Spare the first request its longest part."""
+        self._app("s3")
 
     def knows_key(self, access_key_id: str) -> bool:
         """Whether an IAM user of the account has this access key, or STS gave it to an assumed role."""
@@ -88,14 +90,17 @@ class MotoServices:
 
     def _app(self, name: str) -> Any:
         with self._lock:
-            if name not in self._apps:
-                from moto.moto_server.werkzeug_app import create_backend_app
-
-                if name in {"iam", "sts"} and not self._apps.keys() & {"iam", "sts"}:
-                    self._make_user()
-                    self._identities.restore()
-                self._apps[name] = self._kept_s3() if name == "s3" else create_backend_app(name)
+            if not self._apps:
+                self._apps = self._make_apps()
             return self._apps[name]
+
+    def _make_apps(self) -> dict[str, Any]:
+        from moto.moto_server.werkzeug_app import create_backend_app
+
+        apps = {name: create_backend_app(name) for name in SERVICES.values() if name != "s3"}
+        self._make_user()
+        self._identities.restore()
+        return {**apps, "s3": self._kept_s3()}
 
     def _kept_s3(self) -> S3:
         from moto.moto_server.werkzeug_app import create_backend_app

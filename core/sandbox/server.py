@@ -145,9 +145,12 @@ class Services:
 
     def warm_up(self, ending: CancelToken) -> None:
         """Make ready what the first requests will need, unless it is to end already."""
-        for step in (self._sagemaker.warm_up, *self._moto.warm_ups()):
+        for step in (self._moto.warm_up, self._sagemaker.warm_up):
             if not ending.cancelled:
-                step()
+                try:
+                    step()
+                except Exception:  # noqa: BLE001 - the request that needs it fails by itself, and says why
+                    _log.exception("Could not make ready")
 
     def close(self) -> None:
         """End every container; requests must still be answered meanwhile."""
