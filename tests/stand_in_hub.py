@@ -1,8 +1,8 @@
 """A stand-in for the Hugging Face Hub on loopback: what the program asks of the real one, with faults on demand.
 
-It answers `/api/models/{id}[/revision/{rev}]` and `/{id}/resolve/{rev}/{file}` as the Hub does (facts of
-`huggingface_hub`'s client): listings with sizes and digests, access by token, errors with `X-Error-Code`, ranges, and
-a redirect of large files to a second origin.
+It answers `/api/models`, `/api/models/{id}[/revision/{rev}]` and `/{id}/resolve/{rev}/{file}` as the Hub does (facts
+of `huggingface_hub`'s client): searches, listings with sizes and digests, access by token, errors with `X-Error-Code`,
+ranges, and a redirect of large files to a second origin.
 """
 
 import contextlib
@@ -16,9 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.stand_in_hub_search import BadQueryError, listing
+
+_Content = bytes  # by a name that no field has
+_MOST_OF_A_GHOST = 16 * 2**20
 _LFS = (".safetensors", ".bin", ".gguf", ".msgpack", ".h5", ".ot", ".onnx")
 _API = re.compile(r"/api/models/(?P<id>[\w.-]+(?:/[\w.-]+)?)(?:/revision/(?P<revision>[^/]+))?")
 _RESOLVE = re.compile(r"/(?P<id>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
@@ -26,9 +31,18 @@ _RESOLVE = re.compile(r"/(?P<id>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P
 
 @dataclass(frozen=True)
 class Ghost:
-    """A file that is listed with a size but cannot be fetched: for the listings of large models."""
+    """A file that is listed with a size but is not there: for the listings of large models.
+
+    Whole, it comes out empty; of a range that is asked for, `head` comes and then zeros, 16 MiB at most.
+    """
 
     bytes: int
+    head: _Content = b""
+
+    def part(self, start: int, length: int) -> _Content:
+        """Return `length` bytes from position `start` on, as far as they are there."""
+        length = min(length, self.bytes - start, _MOST_OF_A_GHOST)
+        return self.head[start : start + length].ljust(max(length, 0), b"\0")
 
 
 @dataclass
@@ -157,6 +171,9 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # headers and body are two writes: the second would wait for the first to be acknowledged
+    )
     stand_in: StandInHub
     name: str
 
@@ -178,6 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.name == "cdn":
             _, _, owner, model, path = unquote(url.path).split("/", 4)
             self._send_file(self.stand_in.repositories[f"{owner}/{model}"].files[path], {})
+        elif url.path == "/api/models":
+            self._search(url.query)
         elif match := _API.fullmatch(url.path):
             self._record(match["id"], unquote(match["revision"] or "main"))
         elif match := _RESOLVE.fullmatch(url.path):
@@ -187,9 +206,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _record(self, name: str, revision: str) -> None:
         repository = self._readable(name, revision)
-        if repository is None:
-            return
-        record = {
+        if repository is not None:
+            self._answer_json(200, self._described(name, repository))
+
+    def _described(self, name: str, repository: Repository) -> dict[str, Any]:
+        return {
             "id": name,
             "sha": repository.commit,
             "private": repository.private,
@@ -197,7 +218,22 @@ class _Handler(BaseHTTPRequestHandler):
             "siblings": [self._sibling(path, content) for path, content in repository.files.items()],
             **repository.fields,
         }
-        self._answer(200, json.dumps(record).encode(), {"Content-Type": "application/json"})
+
+    def _search(self, query: str) -> None:
+        if not self._knows_token():
+            return
+        readable = {
+            name: self._described(name, repository)
+            for name, repository in self.stand_in.repositories.items()
+            if self.token or not repository.private
+        }
+        try:
+            rows, following = listing(list(readable.values()), query)
+        except BadQueryError as error:
+            self._refuse(400, None, str(error))
+        else:
+            link = {"Link": f'<{self.stand_in.url}/api/models?{following}>; rel="next"'} if following else {}
+            self._answer_json(200, rows, link)
 
     def _sibling(self, path: str, content: bytes | Ghost) -> dict[str, Any]:
         size = content.bytes if isinstance(content, Ghost) else len(content)
@@ -221,10 +257,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _readable(self, name: str, revision: str, *, content: bool = False) -> Repository | None:
         """Return the repository if the token may read it, and answer with the Hub's refusal otherwise."""
-        known = self.token == self.stand_in.token
-        if self.token and not known:
-            self._refuse(401, None, "Invalid credentials in Authorization header")
+        if not self._knows_token():
             return None
+        known = bool(self.token)
         repository = self.stand_in.repositories.get(name)
         if repository is None or (repository.private and not known):
             self._refuse(404 if known else 401, "RepoNotFound", "Repository not found")
@@ -238,18 +273,34 @@ class _Handler(BaseHTTPRequestHandler):
             return repository
         return None
 
+    def _knows_token(self) -> bool:
+        """Whether the token is the good one, or there is none; answers with the Hub's refusal otherwise."""
+        if self.token and self.token != self.stand_in.token:
+            self._refuse(401, None, "Invalid credentials in Authorization header")
+            return False
+        return True
+
     def _refuse(self, status: int, code: str | None, message: str) -> None:
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
         self._answer(status, json.dumps({"error": message}).encode(), headers)
 
     def _send_file(self, content: bytes | Ghost, headers: Mapping[str, str]) -> None:
-        body = b"" if isinstance(content, Ghost) else content
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if asked and not (self.fault and self.fault.ignore_range):
-            start = int(asked[1])
-            self._answer(206, body[start:], {**headers, "Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"})
+        size = content.bytes if isinstance(content, Ghost) else len(content)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if self.fault and self.fault.ignore_range:
+            self._answer(200, content.part(0, size) if isinstance(content, Ghost) else content, headers)
+        elif not asked:
+            self._answer(200, b"" if isinstance(content, Ghost) else content, headers)
+        elif asked[2] and int(asked[1]) >= size:
+            self._answer(416, b"", {**headers, "Content-Range": f"bytes */{size}"})
         else:
-            self._answer(200, body, headers)
+            start, end = int(asked[1]), min(int(asked[2] or size), size - 1) + 1
+            body = content.part(start, end - start) if isinstance(content, Ghost) else content[start:end]
+            sent = f"bytes {start}-{start + len(body) - 1}/{size}"
+            self._answer(206, body, {**headers, "Content-Range": sent})
+
+    def _answer_json(self, status: int, value: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         fault = self.fault

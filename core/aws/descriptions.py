@@ -38,7 +38,10 @@ class ModelDescription:
 
 @dataclass(frozen=True, slots=True)
 class VariantConfig:
-    """A production variant as configured. Serverless ones have no instances, inference components no model."""
+    """A production variant as configured. Serverless ones have no instances, inference components no model.
+
+    `volume_gb` is the size in GB of the volume asked for, `None` where none was.
+    """
 
     name: str
     model_name: str | None
@@ -48,6 +51,7 @@ class VariantConfig:
     inference_ami_version: str | None
     startup_timeout_seconds: int | None
     download_timeout_seconds: int | None
+    volume_gb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,7 @@ def config_from_api(answer: Mapping[str, Any]) -> EndpointConfigDescription:
                 inference_ami_version=_line(item.get("InferenceAmiVersion")),
                 startup_timeout_seconds=item.get("ContainerStartupHealthCheckTimeoutInSeconds"),
                 download_timeout_seconds=item.get("ModelDataDownloadTimeoutInSeconds"),
+                volume_gb=item.get("VolumeSizeInGB"),
             )
             for item in answer.get("ProductionVariants", ())
         ),

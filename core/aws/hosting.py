@@ -122,10 +122,13 @@ def create_endpoint_config(
     download_timeout_seconds: int,
     tags: Mapping[str, str],
     inference_ami_version: str | None = None,
+    volume_gb: int | None = None,
     cancel: CancelToken | None = None,
     on_wait: Told = _not_told,
 ) -> str:
     """Create an endpoint config of one variant; timeouts are seconds, within 60 to 3,600. Returns its ARN.
+
+    `volume_gb` is the size of each instance's volume, 1 to 512 GB; types with a disk of their own take none.
 
     Raises:
         RefusedError: there is a config of that name, or a value is not as SageMaker wants it.
@@ -143,6 +146,8 @@ def create_endpoint_config(
     }
     if inference_ami_version:
         production["InferenceAmiVersion"] = inference_ami_version
+    if volume_gb is not None:
+        production["VolumeSizeInGB"] = volume_gb
 
     def call() -> str:
         made: str = clients.get("sagemaker").create_endpoint_config(

@@ -13,10 +13,11 @@ from core.errors import AccessError, NotFoundError, RefusedError, SagewizardErro
 from core.external_text import clean_line
 from core.models import layout
 from core.models.facts import ModelFile
+from core.models.no_weights import known_otherwise
 from core.quantities import format_bytes
 
 _MOST_FILES: Final = 20_000
-_MARKS: Final = (layout.CONFIG, "model_index.json", "adapter_config.json", "modules.json")
+_MARKS: Final = (layout.CONFIG, layout.PIPELINE, layout.ADAPTER, layout.MODULES)
 # Git LFS, docs/spec.md: this line first, and less than 1,024 bytes in all.
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _LONGEST_LFS_POINTER: Final = 1024
@@ -94,6 +95,20 @@ def read_small(root: Path, path: str, *, limit: int) -> bytes:
     return body
 
 
+def read_part(root: Path, path: str, begin: int, length: int) -> bytes:
+    """Return `length` bytes of a file of the model from position `begin` on; fewer at its end.
+
+    Raises:
+        SagewizardError: it cannot be read.
+    """
+    try:
+        with (root / path).open("rb") as file:
+            file.seek(begin)
+            return file.read(length)
+    except OSError as error:
+        raise _unreadable(root / path, error) from error
+
+
 def _check_root(root: Path) -> None:
     try:
         status = root.stat()
@@ -106,8 +121,25 @@ def _check_root(root: Path) -> None:
         raise _unreadable(root, error) from error
     if not names:
         raise RefusedError(f"{root} is empty.", fix=_EXPECTED)
-    if not any(name in _MARKS or name.endswith(".gguf") for name in names):
-        raise RefusedError(f"{root} holds no model: there is no config.json in it.", fix=_EXPECTED)
+    if any(name in _MARKS for name in names) or _holds_gguf(root):
+        return
+    told = [name.encode(errors="replace").decode() for name in names]
+    raise known_otherwise(str(root), told) or RefusedError(
+        f"{root} holds no model: there is no config.json in it.", fix=_EXPECTED
+    )
+
+
+def _holds_gguf(root: Path) -> bool:
+    """Return whether there is a GGUF file below `root`, in whatever folder; of a large one the start is looked at."""
+    seen = 0
+    for _, folders, names in os.walk(root, followlinks=False):
+        if layout.gguf_files([name for name in names if not _hidden(name)]):
+            return True
+        seen += len(names) + len(folders)
+        if seen > _MOST_FILES:
+            return False
+        folders[:] = sorted(name for name in folders if not _hidden(name))
+    return False
 
 
 def _walk(root: Path, warnings: list[str]) -> Iterator[tuple[Path, os.stat_result]]:

@@ -1,83 +1,50 @@
-"""The one place that talks to the Hugging Face Hub.
+"""The one place that talks to the Hugging Face Hub: which questions it is asked. How is told by `hub_requests`."""
 
-Requests go through huggingface_hub's HTTP session (proxies and certificates as its users know them) but not through
-its methods: `model_info` neither retries nor times out by itself, others wait without end and cannot be stopped
-between attempts. Every request here has a timeout, a bounded number of attempts, and stops when asked.
-"""
-
-import contextlib
 import json
-import logging
-import os
-import time
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from core.cancellation import CancelToken
-from core.errors import AccessError, SagewizardError
-from core.models.hub_failures import (
-    busy,
-    from_answer,
-    from_network,
-    is_network,
-    is_timeout,
-    kinds,
-    nonsense,
-    retry_after,
+from core.models.hub_failures import nonsense
+from core.models.hub_requests import (
+    CHUNK,
+    DEFAULT_ENDPOINT,
+    HubRequests,
+    Repository,
+    named,
 )
 
-DEFAULT_ENDPOINT: Final = "https://huggingface.co"
-_RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
-_LONGEST_WAIT: Final = 30.0
-"""Seconds that the Hub may ask us to wait before another attempt; if it wants more, the person is told instead."""
-_LONGEST_METADATA: Final = 60.0
-"""Seconds that one whole answer of metadata may take, however steadily it drips."""
+__all__ = ["DEFAULT_ENDPOINT", "HubClient", "HubPage"]
+
 _INFO_BYTES: Final = 64 * 2**20
-_CHUNK: Final = 1 << 20
+_PAGE_BYTES: Final = 8 * 2**20
+_MODELS: Final = "/api/models"
+_LONGEST_QUERY: Final = 8192
+_MOST_SKIPPED: Final = 8 * 2**20
+"""Bytes that may be read and dropped to reach a range, of a server that sends files from their beginning only."""
+_PARTIAL: Final = 206
+_NO_SUCH_RANGE: Final = 416  # it begins behind the file's end (RFC 9110 15.5.17)
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,20})-\d+/(?:\d+|\*)")
+_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Repository:
-    """What a request is about: a repository at a revision (`None`: its main branch)."""
+class HubPage:
+    """One page of a listing of models, its rows as they came. `next` is the address of the one after it, if any."""
 
-    name: str
-    revision: str | None = None
+    rows: tuple[Any, ...]
+    next: str | None = None
 
 
-class HubClient:
+class HubClient(HubRequests):
     """Reads metadata and files of repositories on the Hub. Safe to use from several threads.
 
-    Without `endpoint` and `token`, `HF_ENDPOINT` and the token places of huggingface_hub (`HF_TOKEN`, its token file)
-    count, as they are when a request is made. `timeout` (seconds to connect, and between two pieces of an answer),
-    `attempts` and `pause` (seconds before the second attempt; doubled each time) are for tests.
+    Its settings are those of `HubRequests`.
     """
-
-    def __init__(
-        self,
-        endpoint: str | None = None,
-        token: str | None = None,
-        *,
-        timeout: float = 10.0,
-        attempts: int = 4,
-        pause: float = 0.5,
-    ) -> None:
-        self._endpoint = endpoint
-        self._token = token
-        self.timeout = timeout
-        self.attempts = attempts
-        self.pause = pause
-
-    @property
-    def endpoint(self) -> str:
-        """The Hub's address, without a slash at its end."""
-        return (self._endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
-
-    def page(self, repository: str) -> str:
-        """Return the address of a repository's page, where people read about it and ask for access."""
-        return f"{self.endpoint}/{repository}"
 
     def model(self, repository: str, revision: str | None, cancel: CancelToken) -> Mapping[str, Any]:
         """Return the Hub's record of a model with its file listing, as its API spells it. One request.
@@ -88,18 +55,36 @@ class HubClient:
             UnreachableError: the Hub did not answer.
             SagewizardError: the answer makes no sense.
         """
-        path = f"/api/models/{quote(repository)}"
+        path = f"{_MODELS}/{quote(repository)}"
         if revision is not None:
             path += f"/revision/{quote(revision, safe='')}"
         about = Repository(repository, revision)
-        body = self._whole(f"{path}?blobs=true&securityStatus=true", about, _INFO_BYTES, cancel)
-        try:
-            found = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise nonsense(repository, "it is not valid JSON") from error
+        found = _parsed(self._whole(f"{path}?blobs=true&securityStatus=true", about, _INFO_BYTES, cancel), about)
         if not isinstance(found, dict):
             raise nonsense(repository, "it is not a JSON object")
         return found
+
+    def search(self, params: Sequence[tuple[str, str]], cancel: CancelToken) -> HubPage:
+        """Return the first page of the models that fit `params`, query parameters of `GET /api/models`. One request.
+
+        Raises:
+            AccessError: the token is not accepted.
+            UnreachableError: the Hub did not answer.
+            SagewizardError: the Hub refused the request, or the answer makes no sense.
+            CancelledByUser: stopping was asked for.
+        """
+        return self._listed(urlencode(params), cancel)
+
+    def next_page(self, url: str, cancel: CancelToken) -> HubPage:
+        """Return the page of a listing at `url`, as `HubPage.next` has it. One request.
+
+        An address that is not one of this Hub's listings is not asked, and its page is empty.
+
+        Raises:
+            SagewizardError: as `search`.
+        """
+        query = self._query_of(url)
+        return HubPage(()) if query is None else self._listed(query, cancel)
 
     def file(self, repository: str, revision: str, path: str, *, limit: int, cancel: CancelToken) -> bytes:
         """Return a whole small file of at most `limit` bytes. One request.
@@ -109,6 +94,28 @@ class HubClient:
         """
         about = Repository(repository, revision)
         return self._whole(self._file_path(about, path), about, limit, cancel)
+
+    def file_range(
+        self, repository: str, revision: str, path: str, start: int, length: int, cancel: CancelToken
+    ) -> bytes:
+        """Return `length` bytes of a file from position `start` on; fewer at its end. One request.
+
+        Of a server that ignores the range no more is read than what leads up to it.
+
+        Raises:
+            SagewizardError: as `model`; or the server sends something else than what was asked for, or would have to
+                send too much of the file to get there.
+        """
+        if length <= 0:
+            return b""
+        about = Repository(repository, revision)
+        # Compressed answers would make ranges and lengths those of other bytes.
+        headers = {"accept-encoding": "identity", "range": f"bytes={start}-{start + length - 1}"}
+
+        def take(response: Any) -> bytes:
+            return self._ranged(response, about, start, length, cancel)
+
+        return self.read(self._file_path(about, path), about, headers, take, cancel, good=frozenset({_NO_SUCH_RANGE}))
 
     @contextmanager
     def stream(
@@ -124,126 +131,75 @@ class HubClient:
         """
         about = Repository(repository, revision)
         headers = {"range": f"bytes={start}-"} if start else {}
-        # Compressed answers would make ranges and lengths those of other bytes.
-        with self._opened(
+        with self.opened(
             self._file_path(about, path), about, {"accept-encoding": "identity", **headers}, cancel
         ) as got:
-            skip = start if start and got.status_code != 206 else 0
-            yield _skipping(got.iter_bytes(_CHUNK), skip)
-
-    def interrupted(self, error: BaseException) -> SagewizardError | None:
-        """Return the program's own error for a connection that broke while bytes flowed; `None` for any other error."""
-        if is_network(error) or is_timeout(error):
-            return from_network(error, self.endpoint, timeout=self.timeout)
-        return None
+            skip = start if start and got.status_code != _PARTIAL else 0
+            yield _skipping(got.iter_bytes(CHUNK), skip)
 
     def _file_path(self, about: Repository, path: str) -> str:
         return f"/{quote(about.name)}/resolve/{quote(about.revision or 'main', safe='')}/{quote(path)}"
 
     def _whole(self, path: str, about: Repository, limit: int, cancel: CancelToken) -> bytes:
-        """Return the body of an answer, retried when it breaks off."""
-        for attempt in range(1, self.attempts + 1):
-            try:
-                with self._opened(path, about, {}, cancel) as response:
-                    return self._body(response, about, limit, cancel)
-            except Exception as error:
-                told = self.interrupted(error)
-                if told is None:
-                    raise
-                if attempt == self.attempts or is_timeout(error):
-                    raise told from error
-                cancel.wait(self.pause * 2 ** (attempt - 1))
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        """Return the body of an answer, asked for again when it breaks off."""
+        return self.read(path, about, {}, lambda response: self.body(response, about, limit, cancel), cancel)
 
-    def _body(self, response: Any, about: Repository, limit: int, cancel: CancelToken) -> bytes:
-        pieces, size, ends = [], 0, time.monotonic() + _LONGEST_METADATA
-        for piece in response.iter_bytes(_CHUNK):
-            cancel.check()
-            size += len(piece)
-            if size > limit:
-                raise nonsense(about.name, f"it is larger than {limit:,} bytes")
-            if time.monotonic() > ends:
-                raise from_network(TimeoutError(), self.endpoint, timeout=_LONGEST_METADATA)
-            pieces.append(piece)
-        return b"".join(pieces)
+    def _listed(self, query: str, cancel: CancelToken) -> HubPage:
+        def take(response: Any) -> tuple[bytes, object]:
+            # https://huggingface.co/docs/hub/api: the next page is that of the header `Link: <address>; rel="next"`.
+            return self.body(response, None, _PAGE_BYTES, cancel), response.links.get("next", {}).get("url")
 
-    @contextmanager
-    def _opened(self, path: str, about: Repository, headers: Mapping[str, str], cancel: CancelToken) -> Iterator[Any]:
-        """Give the open answer to a GET, its status good. Errors of the network while it is read pass through."""
-        hub, token = _quiet_hub(), self._current_token()
-        # Not huggingface_hub's own headers: building those may ask the Hub a question of its own first. On a redirect
-        # to another host the session drops the authorization by itself.
-        sent = {"user-agent": "sagewizard", **headers}
-        if token:
-            sent["authorization"] = f"Bearer {token}"
-        with contextlib.ExitStack() as stack:
-            response = self._first_good(hub, stack, self.endpoint + path, sent, about, cancel)
-            yield response
+        body, following = self.read(f"{_MODELS}?{query}", None, {}, take, cancel)
+        rows = _parsed(body, None)
+        if not isinstance(rows, list):
+            raise nonsense(named(None), "it is not a JSON list")
+        asked = isinstance(following, str) and self._query_of(following)
+        return HubPage(tuple(rows), f"{self.endpoint}{_MODELS}?{asked}" if asked else None)
 
-    def _first_good(
-        self,
-        hub: Any,
-        stack: contextlib.ExitStack,
-        url: str,
-        headers: Mapping[str, str],
-        about: Repository,
-        cancel: CancelToken,
-    ) -> Any:
-        wait = self.pause
-        for attempt in range(1, self.attempts + 1):
-            cancel.check()
-            asked: float | None = None
-            last = attempt == self.attempts
-            try:
-                response = stack.enter_context(
-                    hub.get_session().stream("GET", url, headers=headers, timeout=self.timeout, follow_redirects=True)
-                )
-                if response.status_code not in _RETRIED or last:
-                    self._raise_for_status(hub, response, about, token="authorization" in headers)
-                    return response
-                asked = retry_after(response.headers)
-                stack.close()
-            except SagewizardError:
-                raise
-            except Exception as error:
-                # A Hub that hangs is asked twice only: four times the timeout is longer than anyone waits.
-                if last or not (is_network(error) or is_timeout(error)) or (is_timeout(error) and attempt > 1):
-                    raise from_network(error, self.endpoint, timeout=self.timeout) from error
-            if asked is not None and asked > _LONGEST_WAIT:
-                raise busy(asked)
-            cancel.wait(wait if asked is None else asked)
-            wait *= 2
-        raise AssertionError("unreachable: the last attempt returns or raises")
+    def _query_of(self, url: str) -> str | None:
+        """Return the query of an address of this Hub's listing, `None` for any other: the token is for this Hub only.
 
-    def _raise_for_status(self, hub: Any, response: Any, about: Repository, *, token: bool) -> None:
-        if response.status_code < 400:
-            return
-        with contextlib.suppress(Exception):  # the error's text is worth having, but not worth failing for
-            response.read()
-        try:
-            hub.hf_raise_for_status(response)
-        except Exception as error:
-            if "HfHubHTTPError" not in kinds(error):
-                raise
-            raise from_answer(error, about.name, about.revision, self.page(about.name), token=token) from error
-        raise nonsense(about.name, f"HTTP status {response.status_code}")
-
-    def _current_token(self) -> str | None:
-        if self._token is not None:
-            token: str | None = self._token
-        else:
-            from huggingface_hub import get_token
-
-            token = get_token()
-        token = (token or "").strip()
-        if not token:
+        Only the query is used of what came, so that no two readings of an address can differ in whom it means.
+        """
+        listing = self.endpoint + _MODELS
+        if len(url) > _LONGEST_QUERY or not url.isascii() or not url.isprintable():
             return None
-        if not (token.isascii() and token.isprintable()) or " " in token:
-            raise AccessError(
-                "The Hub token that is set has characters no token has.",
-                fix="Set HF_TOKEN to one from https://huggingface.co/settings/tokens, or unset it.",
-            )
-        return token
+        try:
+            mine, found = urlsplit(listing), urlsplit(urljoin(listing, url))
+            same = _place(mine) == _place(found) and found.username is None and found.password is None
+        except ValueError:
+            return None
+        return found.query if same and found.query else None
+
+    def _ranged(self, response: Any, about: Repository, start: int, length: int, cancel: CancelToken) -> bytes:
+        if response.status_code == _NO_SUCH_RANGE:
+            return b""
+        skip = 0
+        if response.status_code == _PARTIAL:
+            sent = _CONTENT_RANGE.fullmatch(str(response.headers.get("content-range") or ""))
+            if not sent or int(sent[1]) != start:
+                raise nonsense(about.name, "it is another part of the file than the one asked for")
+        elif start > _MOST_SKIPPED:
+            raise nonsense(about.name, "parts of files are not sent by themselves")
+        else:
+            skip = start
+        found = bytearray()
+        for piece in _skipping(self.pieces(response, cancel, chunk=None), skip):
+            found += piece[: length - len(found)]
+            if len(found) == length:
+                break
+        return bytes(found)
+
+
+def _parsed(body: bytes, about: Repository | None) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise nonsense(named(about), "it is not valid JSON") from error
+
+
+def _place(url: SplitResult) -> tuple[str, str | None, int | None, str]:
+    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme), url.path
 
 
 def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
@@ -253,17 +209,3 @@ def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
             continue
         yield piece[skip:]
         skip = 0
-
-
-def _quiet_hub() -> Any:
-    """Return huggingface_hub's `utils`, imported so that nothing of it reaches the screen or the network unasked."""
-    # Read when the library is first imported; a person's own setting is left as it is.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    from huggingface_hub import utils
-
-    logger = logging.getLogger("huggingface_hub")
-    if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
-        logger.handlers[:] = [logging.NullHandler()]
-        logger.propagate = False
-    return utils

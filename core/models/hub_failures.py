@@ -13,6 +13,10 @@ _TOKENS: Final = "https://huggingface.co/settings/tokens"
 _DISABLED: Final = "Access to this resource is disabled."
 
 
+class MissingFileError(NotFoundError):
+    """A repository has no such file."""
+
+
 def kinds(error: BaseException) -> frozenset[str]:
     """Return the names of an error's class and of all its base classes."""
     return frozenset(cls.__name__ for cls in type(error).__mro__)
@@ -69,7 +73,7 @@ def from_answer(
             fix=f"Its branches and tags are at {page}/tree/main.",
         )
     if "EntryNotFoundError" in names:
-        return NotFoundError(f"A file of {repository} is not on the Hub any more.", fix="Look at the model again.")
+        return MissingFileError(f"A file of {repository} is not on the Hub any more.", fix="Look at the model again.")
     if status == 401 and token and "RepositoryNotFoundError" not in names:
         return AccessError(
             "The Hub does not accept the token.", fix=f"Set HF_TOKEN to a valid one from {_TOKENS}, or unset it."
@@ -87,12 +91,36 @@ def from_answer(
     if status == 429:
         return busy(None)
     if status >= 500:
-        return UnreachableError(
-            f"The Hub has trouble: it answered with HTTP status {status}.", fix="Try again in a few minutes."
-        )
+        return _in_trouble(status)
     return SagewizardError(
         f"The Hub refused the request for {repository} with HTTP status {status}{_quoted(said)}.",
         fix="Check the model's name and revision.",
+    )
+
+
+def from_listing_answer(error: BaseException, *, token: bool) -> SagewizardError:
+    """Return the program's own error for an HTTP error that a question about models at large was answered with.
+
+    `token` says whether a token was sent.
+    """
+    status = int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
+    said = clean_line(str(getattr(error, "server_message", None) or ""))
+    if status in {401, 403}:
+        if token:
+            return AccessError(
+                f"The Hub does not accept the token{_quoted(said)}.",
+                fix=f"Set HF_TOKEN to a valid one from {_TOKENS}, or unset it.",
+            )
+        return AccessError(
+            f"The Hub asks who is asking{_quoted(said)}.", fix=f"Set HF_TOKEN to a token from {_TOKENS}."
+        )
+    if status == 429:
+        return busy(None)
+    if status >= 500:
+        return _in_trouble(status)
+    return SagewizardError(
+        f"The Hub refused to look for models, with HTTP status {status}{_quoted(said)}.",
+        fix="Look for something else; check HF_ENDPOINT if it is set.",
     )
 
 
@@ -126,6 +154,12 @@ def retry_after(headers: Any) -> float | None:
         if name == "t" and value.isdigit():
             return float(value)
     return None
+
+
+def _in_trouble(status: int) -> SagewizardError:
+    return UnreachableError(
+        f"The Hub has trouble: it answered with HTTP status {status}.", fix="Try again in a few minutes."
+    )
 
 
 def _quoted(said: str) -> str:

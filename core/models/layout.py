@@ -1,36 +1,81 @@
-"""What the files of a repository say about it: what kind of model it is, and which files are its weights.
+"""What the files of a repository say about it: what kind of model it is, and which files are weights.
 
 The rules are those of the libraries that load it: transformers' `modeling_utils` for `model.safetensors`, its shards
-and `pytorch_model.bin`; diffusers' `model_index.json`; PEFT's `adapter_config.json`; sentence-transformers'
-`modules.json`.
+and `pytorch_model.bin`; diffusers' `model_index.json` and its file variants; PEFT's `adapter_config.json`;
+sentence-transformers' `modules.json`.
 """
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
-
-from core.models.facts import WeightFormat
+from typing import Final, Literal
 
 CONFIG: Final = "config.json"
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 CHAT_TEMPLATE: Final = "chat_template.jinja"
+PIPELINE: Final = "model_index.json"
+ADAPTER: Final = "adapter_config.json"
+MODULES: Final = "modules.json"
+SENTENCE_CONFIG: Final = "sentence_bert_config.json"
 
-_SHARD: Final = re.compile(r"(?P<stem>model|pytorch_model)-\d{5}-of-(?P<count>\d{5})\.(safetensors|bin)")
-_OTHER_FORMATS: Final = (
-    ("GGUF", re.compile(r".*\.gguf")),
-    ("Flax", re.compile(r"flax_model.*\.msgpack")),
-    ("TensorFlow", re.compile(r"tf_model.*\.h5|model\.ckpt.*")),
-    ("Rust", re.compile(r".*\.ot")),
-    ("ONNX", re.compile(r".*\.onnx(_data)?")),
-    ("OpenVINO", re.compile(r".*openvino.*")),
-    ("Core ML", re.compile(r".*\.(mlmodel|mlpackage.*)")),
-    ("PyTorch checkpoints of the authors' own kind", re.compile(r".*\.(pth|pt|ckpt)|consolidated.*")),
+ModelKind = Literal["transformers", "diffusers", "sentence-transformers", "peft", "gguf"]
+"""What loads a model, by its files; the Hub's word for the library may differ."""
+WeightFormat = Literal["safetensors", "pytorch", "gguf"]
+
+_WEIGHT_NAME: Final = re.compile(
+    r"(?P<stem>model|pytorch_model|diffusion_pytorch_model|adapter_model)"
+    r"(?:\.(?P<variant>(?!safetensors|bin)[A-Za-z0-9_]{1,20}))?"
+    r"(?:-(?P<number>\d{5})-of-(?P<count>\d{5}))?"
+    r"(?:\.(?P<late>(?!safetensors|bin)[A-Za-z0-9_]{1,20}))?"  # the older place of the variant
+    r"\.(?P<suffix>safetensors|bin)"
 )
+_OTHER_FORMATS: Final = tuple(
+    (label, re.compile(pattern, re.ASCII | re.IGNORECASE))
+    for label, pattern in (
+        ("GGUF", r".*\.gguf"),
+        ("llamafile", r".*\.llamafile"),
+        ("NeMo", r".*\.nemo"),
+        ("Flax", r".*flax_model.*\.msgpack"),
+        ("TensorFlow", r"tf_model.*\.h5|model\.ckpt.*|.*\.pb"),
+        ("Keras", r".*\.keras"),
+        ("Rust", r".*\.ot"),
+        ("ONNX", r".*\.onnx(?:[._].*)?"),
+        ("OpenVINO", r".*openvino.*"),
+        ("Core ML", r".*\.(mlmodel|mlpackage.*)"),
+        ("PyTorch checkpoints of the authors' own kind", r".*\.(pth|pt|ckpt)|consolidated.*"),
+    )
+)
+_NO_LANGUAGE_MODEL: Final = re.compile(r"(?:.*[^a-z])?(?:mmproj|imatrix).*", re.IGNORECASE)
 _TOKENIZERS: Final = frozenset(
     {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model", TOKENIZER_CONFIG}
     | {"sentencepiece.bpe.model", "tekken.json", "preprocessor_config.json", "processor_config.json"}
 )
+
+
+@dataclass(frozen=True, slots=True)
+class WeightName:
+    """What the name of a weight file says, without its folder; `number` and `count` are those of a shard."""
+
+    stem: str
+    variant: str | None
+    number: int | None
+    count: int | None
+    format: WeightFormat
+
+
+def weight_name(name: str) -> WeightName | None:
+    """Return what a file's name says of the weights in it, `None` for names that no library loads by themselves."""
+    match = _WEIGHT_NAME.fullmatch(name)
+    if match is None:
+        return None
+    number = match["number"]
+    return WeightName(
+        stem=match["stem"],
+        variant=match["variant"] or match["late"],
+        number=int(number) if number else None,
+        count=int(match["count"]) if number else None,
+        format="safetensors" if match["suffix"] == "safetensors" else "pytorch",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +93,36 @@ FORMATS: Final = (
     WeightFiles("safetensors", "model.safetensors", "model", ".safetensors", "model.safetensors.index.json"),
     WeightFiles("pytorch", "pytorch_model.bin", "pytorch_model", ".bin", "pytorch_model.bin.index.json"),
 )
-"""The formats that are packaged, the better one first."""
+"""The formats of a transformers model that are packaged, the better one first."""
 
 
 def shards_of(files: WeightFiles, paths: Collection[str]) -> tuple[str, ...]:
     """Return the paths of `paths` that have the names of shards in this format, in order."""
-    matches = (match for path in paths if (match := _SHARD.fullmatch(path)))
     return tuple(
-        sorted(match[0] for match in matches if match["stem"] == files.stem and match[0].endswith(files.suffix))
+        sorted(
+            path
+            for path in paths
+            if (name := weight_name(path))
+            and (name.stem, name.format, name.variant) == (files.stem, files.format, None)
+            and name.number is not None
+        )
     )
 
 
 def shard_count(path: str) -> int | None:
     """Return the `n` of a shard's name `…-00001-of-n.…`, `None` for a file that is no shard."""
-    match = _SHARD.fullmatch(path)
-    return int(match["count"]) if match else None
+    name = weight_name(path.rsplit("/", 1)[-1])
+    return name.count if name else None
 
 
 def available_format(paths: Collection[str]) -> WeightFiles | None:
-    """Return the best format of weights that `paths` offer, `None` when there is none.
+    """Return the best format of transformers weights that `paths` offer, `None` when there is none.
 
     Within a format a single file wins over shards, as it does when transformers loads it; an index alone counts, so
-    that its missing shards can be named.
+    that its missing shards can be named. Shards without an index count last: they are not loaded.
     """
-    for files in FORMATS:
-        if files.single in paths or files.index in paths or shards_of(files, paths):
-            return files
-    return None
+    loaded = (files for files in FORMATS if files.single in paths or files.index in paths)
+    return next(loaded, None) or next((files for files in FORMATS if shards_of(files, paths)), None)
 
 
 def wanted_index(paths: Collection[str]) -> str | None:
@@ -85,24 +133,33 @@ def wanted_index(paths: Collection[str]) -> str | None:
     return files.index
 
 
+def gguf_files(paths: Collection[str]) -> tuple[str, ...]:
+    """Return the GGUF files among `paths` that hold a language model, in order.
+
+    Not those of a vision projector (`mmproj-…`, `…-mmproj-…`) or of what llama.cpp's quantizing measures (`imatrix`).
+    """
+    named = (path for path in paths if path.lower().endswith(".gguf"))
+    return tuple(sorted(path for path in named if not _NO_LANGUAGE_MODEL.fullmatch(path.rsplit("/", 1)[-1])))
+
+
 def other_formats(paths: Collection[str]) -> tuple[str, ...]:
     """Return the names of the formats among `paths` that are not packaged."""
     names = [path.rsplit("/", 1)[-1] for path in paths]
     return tuple(label for label, pattern in _OTHER_FORMATS if any(pattern.fullmatch(name) for name in names))
 
 
-def library_of(paths: Collection[str]) -> str | None:
-    """Return the library that a repository with these files is for, `None` when they do not tell."""
-    if "model_index.json" in paths:
+def kind_of(paths: Collection[str]) -> ModelKind | None:
+    """Return what a repository with these files is loaded by, `None` when they do not tell."""
+    if PIPELINE in paths:
         return "diffusers"
-    if "adapter_config.json" in paths and not available_format(paths):
+    if ADAPTER in paths and not available_format(paths):
         return "peft"
-    if "modules.json" in paths:
+    if gguf_files(paths) and not available_format(paths):
+        return "gguf"
+    if MODULES in paths:
         return "sentence-transformers"
     if CONFIG in paths:
         return "transformers"
-    if any(path.endswith(".gguf") for path in paths):
-        return "gguf"
     return None
 
 

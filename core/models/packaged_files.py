@@ -6,7 +6,7 @@ from pathlib import Path
 from core.errors import RefusedError
 from core.external_text import clean_line
 from core.models.facts import ModelFacts
-from core.models.reference import HubReference, ModelReference
+from core.models.reference import FolderReference, ModelReference, SampleReference
 
 
 def refuse_unusable_files(paths: Iterable[str], facts: ModelFacts) -> None:
@@ -45,4 +45,4 @@ def listed(paths: list[str]) -> str:
 
 
 def _folder(reference: ModelReference) -> Path | str:
-    return "its folder" if isinstance(reference, HubReference) else reference.path
+    return reference.path if isinstance(reference, FolderReference | SampleReference) else "its folder"

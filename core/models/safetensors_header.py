@@ -7,6 +7,7 @@ refuses headers above 100 MB, and so does this.
 
 import json
 import math
+import re
 import struct
 from collections import Counter
 from collections.abc import Mapping
@@ -40,6 +41,9 @@ _TORCH_NAMES: Final[Mapping[str, str]] = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+_BITS: Final[Mapping[str, int]] = {"F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "BOOL": 8, "C64": 64}
+"""The size of an element, of types whose names do not begin with letters and it."""
+_NAMED_BITS: Final = re.compile(r"(?:F|BF|I|U)(\d{1,2})(?:_\w+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,27 @@ class StoredParameters:
         return sum(self.by_dtype.values())
 
     @property
+    def floating(self) -> int:
+        """The elements of floating point types: parameters, but not the masks and counters saved beside them."""
+        return sum(count for name, count in self.by_dtype.items() if name.startswith(("F", "BF")))
+
+    @property
+    def bytes(self) -> int:
+        """What all elements take; those of unknown types count nothing."""
+        return sum(count * _bits(name) for name, count in self.by_dtype.items()) // 8
+
+    @property
     def dtype(self) -> str | None:
         """PyTorch's name of the type that most elements have."""
         if not self.by_dtype:
             return None
         most = max(self.by_dtype, key=lambda name: self.by_dtype[name])
         return _TORCH_NAMES.get(most, most.lower())
+
+
+def _bits(name: str) -> int:
+    found = _NAMED_BITS.fullmatch(name)
+    return _BITS.get(name) or (int(found[1]) if found else 0)
 
 
 def parameters_from_counts(counts: object) -> StoredParameters | None:
@@ -72,8 +91,8 @@ def parameters_from_counts(counts: object) -> StoredParameters | None:
     return StoredParameters({clean_line(name)[:20]: count for name, count in counts.items()})
 
 
-def read_parameters(paths: list[Path]) -> StoredParameters:
-    """Return what the safetensors files `paths` hold together.
+def read_parameters(paths: list[Path], root: Path | None = None) -> StoredParameters:
+    """Return what the safetensors files `paths` hold together; errors name them by their paths below `root`.
 
     Raises:
         RefusedError: a file is cut short.
@@ -81,27 +100,27 @@ def read_parameters(paths: list[Path]) -> StoredParameters:
     """
     total: Counter[str] = Counter()
     for path in paths:
-        total.update(_read_one(path))
+        total.update(_read_one(path, path.relative_to(root).as_posix() if root else path.name))
     return StoredParameters(dict(total))
 
 
-def _read_one(path: Path) -> Counter[str]:
+def _read_one(path: Path, name: str) -> Counter[str]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(_LONGEST_HEADER, max(size - 8, 0)):
-                raise _malformed(path)
+                raise _malformed(name)
             header = json.loads(file.read(length))
         counts, data = _counted(header)
     except OSError as error:
         raise SagewizardError(f"{path} cannot be read: {error.strerror}.", fix="Check its permissions.") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise _malformed(path) from error
+        raise _malformed(name) from error
     if size != 8 + length + data:
         raise RefusedError(
-            f"{path.name} has {format_bytes(size)}, but its header tells of {format_bytes(8 + length + data)}.",
+            f"{name} has {format_bytes(size)}, but its header tells of {format_bytes(8 + length + data)}.",
             fix="The file was cut short or changed: copy or download it again.",
         )
     return counts
@@ -125,8 +144,8 @@ def _counted(header: Mapping[str, Any]) -> tuple[Counter[str], int]:
     return counts, data
 
 
-def _malformed(path: Path) -> SagewizardError:
+def _malformed(name: str) -> SagewizardError:
     return SagewizardError(
-        f"{path.name} is not a safetensors file.",
+        f"{name} is not a safetensors file.",
         fix="It may be a pointer file: fetch the real one with `git lfs pull`, or download it again.",
     )

@@ -1,12 +1,13 @@
-"""Where the bytes of a model's files come from: the Hub, by streams that are taken up again when cut, or a folder.
+"""Where the bytes of a model's files come from: the Hub or S3, by streams taken up again when cut, or a folder.
 
 Every byte passes through a check of size and digest: plain HTTP of the Hub checks sizes only, and a flipped byte would
-go all the way to the endpoint.
+go all the way to the endpoint. Of objects in S3 no digest is known; their size and the etag of their version are.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -15,7 +16,8 @@ from core.errors import AccessError, NotFoundError, SagewizardError
 from core.models.facts import ModelFile
 from core.models.hub import HubClient
 from core.models.paths import refuse_odd_paths
-from core.models.reference import HubReference, ModelReference
+from core.models.reference import HubReference, ModelReference, S3Reference
+from core.models.stored_objects import ObjectStore, StreamCutError
 
 _CHUNK: Final = 1 << 20
 _MOST_CUTS: Final = 5
@@ -36,16 +38,28 @@ class FileSource(Protocol):
         ...
 
 
-def open_source(reference: ModelReference, revision: str | None, hub: HubClient) -> FileSource:
-    """Return the source of the files of a model at a commit (`None` for a folder); nothing is read yet.
+def open_source(
+    reference: ModelReference, revision: str | None, hub: HubClient, objects: ObjectStore | None = None
+) -> FileSource:
+    """Return the source of the files of a model at a commit (`None` for what has none); nothing is read yet.
+
+    `objects` is where `s3://` is read.
 
     Raises:
+        AccessError: a model in S3, and nothing to read it with.
         SagewizardError: a model on the Hub without a commit: its files could change between two requests.
     """
     if isinstance(reference, HubReference):
         if revision is None:
             raise SagewizardError(f"No commit of {reference} is known.", fix="Look at the model again.")
         return HubSource(reference.repository, revision, hub)
+    if isinstance(reference, S3Reference):
+        if objects is None:
+            raise AccessError(
+                f"Reading {reference} needs an AWS account.",
+                fix="Configure credentials (`aws configure`, or --profile), or use --sandbox.",
+            )
+        return S3Source(reference, objects)
     return FolderSource(reference.path)
 
 
@@ -63,31 +77,39 @@ class HubSource:
         check = _Check(
             file, f"{file.path} of {self.repository}", "Try again; the file may have been damaged on its way."
         )
-        cuts = 0
-        while True:
-            before = check.size
-            cut: SagewizardError | None = None
-            try:
-                with self._hub.stream(
-                    self.repository, self.revision, file.path, start=check.size, cancel=cancel
-                ) as pieces:
-                    for piece in pieces:
-                        cancel.check()
-                        check.feed(piece)
-                        yield piece
-            except Exception as error:
-                cut = self._hub.interrupted(error)
-                if cut is None:
-                    raise
-            if cut is None and check.size >= file.bytes:
-                break
-            cuts = 1 if check.size > before else cuts + 1
-            if cuts >= _MOST_CUTS:
-                if cut is not None:
-                    raise cut
-                break
-            cancel.wait(self._hub.pause * 2 ** (cuts - 1))
-        check.finish()
+
+        def opened(start: int) -> AbstractContextManager[Iterator[bytes]]:
+            return self._hub.stream(self.repository, self.revision, file.path, start=start, cancel=cancel)
+
+        yield from _resumed(opened, self._hub.interrupted, check, self._hub.pause, cancel)
+
+
+class S3Source:
+    """Reads the objects below a prefix in S3, without a copy on disk.
+
+    A file's etag holds all of its bytes to the version that was listed. `pause` is how many seconds pass before a cut
+    stream is taken up again; doubled each time.
+    """
+
+    def __init__(self, reference: S3Reference, objects: ObjectStore, *, pause: float = 0.5) -> None:
+        self.reference = reference
+        self._objects = objects
+        self._pause = pause
+
+    def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
+        """Yield the content of `file`; see `FileSource.read`."""
+        refuse_odd_paths([file.path], str(self.reference))
+        check = _Check(file, f"{self.reference}{file.path}", "It changed since it was looked at: make the plan anew.")
+        bucket, key = self.reference.bucket, f"{self.reference.prefix}{file.path}"
+
+        def opened(start: int) -> AbstractContextManager[Iterator[bytes]]:
+            return self._objects.stream(bucket, key, start, file.etag, cancel)
+
+        def interrupted(error: BaseException) -> SagewizardError | None:
+            # Without an etag the rest could be of another version than what has passed already.
+            return error if isinstance(error, StreamCutError) and file.etag else None
+
+        yield from _resumed(opened, interrupted, check, self._pause, cancel)
 
 
 class FolderSource:
@@ -128,6 +150,42 @@ class FolderSource:
             raise SagewizardError(f"{path} changed while it was being packaged.", fix="Try again when it is finished.")
 
 
+def _resumed(
+    opened: Callable[[int], AbstractContextManager[Iterator[bytes]]],
+    interrupted: Callable[[BaseException], SagewizardError | None],
+    check: "_Check",
+    pause: float,
+    cancel: CancelToken,
+) -> Iterator[bytes]:
+    """Yield a whole file, from streams that `opened` gives from a position on; one that is cut is taken up again.
+
+    `interrupted` returns the program's own error for a cut, `None` for any other error.
+    """
+    cuts = 0
+    while True:
+        before = check.size
+        cut: SagewizardError | None = None
+        try:
+            with opened(before) as pieces:
+                for piece in pieces:
+                    cancel.check()
+                    check.feed(piece)
+                    yield piece
+        except Exception as error:
+            cut = interrupted(error)
+            if cut is None:
+                raise
+        if cut is None and check.complete:
+            break
+        cuts = 1 if check.size > before else cuts + 1
+        if cuts >= _MOST_CUTS:
+            if cut is not None:
+                raise cut
+            break
+        cancel.wait(pause * 2 ** (cuts - 1))
+    check.finish()
+
+
 class _Check:
     """Counts and digests bytes as they pass, and compares with what a file should have."""
 
@@ -143,6 +201,11 @@ class _Check:
             # Git's blob id: the SHA-1 of a header with the length, and the content.
             blob = hashlib.sha1(b"blob %d\0" % file.bytes, usedforsecurity=False)
             self._digests.append((blob, file.git_sha1))
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many bytes have passed as there should be."""
+        return self.size >= self._file.bytes
 
     def feed(self, piece: bytes) -> None:
         """Take in the next bytes; those beyond the size are refused before they are passed on."""

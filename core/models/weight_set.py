@@ -5,140 +5,194 @@ loads a folder (`modeling_utils._get_resolved_checkpoint_files`).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from core.errors import RefusedError
+from core.errors import RefusedError, SagewizardError, UsageError
 from core.models import layout
-from core.models.facts import LeftOut, ModelFacts, ModelFile, ShardIndex, WeightSet
+from core.models.facts import ModelFacts, ModelFile, WeightSet
+from core.models.gguf_weights import gguf_weight_set
+from core.models.left_out import sort_out
+from core.models.no_weights import why_no_weights
 from core.models.packaged_files import listed, refuse_unusable_files
-from core.quantities import format_bytes
+from core.models.pipeline_weights import pipeline_weight_set
+from core.models.shards import complete_shards
 
-_KINDS: Final[Mapping[str, str]] = {
-    "diffusers": "a diffusers pipeline",
-    "peft": "a PEFT adapter without its base model",
-    "sentence-transformers": "a sentence-transformers model",
-    "gguf": "a GGUF model",
-}
-_TRAINING: Final = "what training left behind"
-_OTHER_WEIGHTS: Final = "weights in another format"
-_REASONS: Final = (
-    # What transformers never reads at serving time; `.py` is not run, so it is not packaged.
-    (re.compile(r"\.git.*|.*/\.git.*"), "git's own"),
-    (re.compile(r"(?:.*/)?(?:optimizer|scheduler|scaler)\.(?:pt|bin)|(?:.*/)?rng_state.*"), _TRAINING),
-    (re.compile(r"(?:.*/)?training_args\.(?:bin|json)|(?:.*/)?trainer_state\.json"), _TRAINING),
-    (re.compile(r"checkpoint-\d+/.*|runs/.*|events\.out\.tfevents.*|logs?/.*"), _TRAINING),
-    (re.compile(r"(?:onnx|openvino|coreml|original|tflite|gguf)/.*", re.IGNORECASE), _OTHER_WEIGHTS),
-    (
-        re.compile(r".*\.(?:safetensors|bin|msgpack|h5|ot|onnx|onnx_data|tflite|pth|pt|ckpt|gguf|pkl|npz)"),
-        _OTHER_WEIGHTS,
-    ),
-    (re.compile(r".*\.index\.json|consolidated.*|.*openvino.*\.xml"), _OTHER_WEIGHTS),
-    (
-        re.compile(r".*\.(?:png|jpe?g|gif|svg|webp|mp4|pdf|mp3|wav|ipynb)", re.IGNORECASE),
-        "for reading, not for serving",
-    ),
-    (re.compile(r".*\.(?:py|sh)"), "code, which is not run"),
-    (re.compile(r"(?:.*/)?[^/]*\.(?:tar|tgz|zip|7z)(?:\.gz)?", re.IGNORECASE), "an archive"),
-)
-_KEPT_FOLDERS: Final = ("additional_chat_templates/",)
+_SENTENCE_FOLDER: Final = re.compile(r"\d+_\w+/")
+_SENTENCE_FILE: Final = re.compile(r"\d+_\w+/(?:config\.json|model\.safetensors|pytorch_model\.bin)")
+_PICKLE: Final = re.compile(r".*\.(?:bin|pt|pth|ckpt|pkl|pickle|joblib)", re.DOTALL | re.IGNORECASE)
+_ADAPTER_WEIGHTS: Final = ("adapter_model.safetensors", "adapter_model.bin")
+_ADAPTER_BESIDE: Final = "an adapter beside the model, which is not loaded"
+"""With PEFT installed, transformers would load what `adapter_config.json` tells of onto the model by itself."""
 
 
-def select_weight_set(facts: ModelFacts) -> WeightSet:
+def select_weight_set(facts: ModelFacts, *, variant: str | None = None, remote_code: bool = False) -> WeightSet:
     """Return what of a model will be packaged.
 
+    `variant` is the one asked for, of a diffusers pipeline (`fp16`, `plain`) or of GGUF files (`Q4_K_M`). With
+    `remote_code` the model's own code is packaged, to be run.
+
     Raises:
-        RefusedError: it is a kind of model that is not deployed so far, it has no weights that can be, some of its
-            weights are missing, or a file that would be packaged is unsafe or a mere pointer of Git LFS.
+        UsageError: there is no such variant.
+        RefusedError: it has no weights that can be packaged, some of its weights are missing, a file that would be
+            packaged is unsafe or a mere pointer of Git LFS, or its code lies elsewhere.
     """
-    files = {file.path: file for file in facts.files}
-    name = str(facts.reference)
-    kind = layout.library_of(files)
-    if kind is not None and kind in _KINDS:
-        raise RefusedError(
-            f"This program deploys transformers models so far; {name} is {_KINDS[kind]}.",
-            fix="Choose a model whose library is transformers.",
+    if variant is not None and facts.kind not in {"diffusers", "gguf"}:
+        raise UsageError(
+            f"{facts.reference} comes in one variant only, so there is no “{variant}” of it.",
+            fix="Variants are those of diffusers pipelines (fp16) and of GGUF files (Q4_K_M).",
         )
-    if layout.CONFIG not in files:
-        raise RefusedError(
-            f"{name} has no config.json, so it is no model that transformers loads.", fix="Choose another model."
-        )
-    chosen = layout.available_format(files)
-    if chosen is None:
-        raise RefusedError(f"{name} has no weights that can be packaged{_offered(files)}.", fix=_no_weights_fix(facts))
-    index = files.get(chosen.index)
-    if chosen.single in files:
-        weights: tuple[ModelFile, ...] = (files[chosen.single],)
-        index = None
-    else:
-        weights = _shards(name, chosen, files, facts.indexes)
-    for file in weights:
+    match facts.kind:
+        case "diffusers":
+            found = pipeline_weight_set(facts, variant)
+        case "gguf":
+            found = gguf_weight_set(facts, variant)
+        case "peft":
+            return _adapter(facts, remote_code)
+        case _:
+            found = _transformers(facts)
+    return _usable(facts, _with_code(facts, found) if remote_code else found)
+
+
+def pickles_among(weights: WeightSet) -> tuple[str, ...]:
+    """Return the files that are packaged and are pickles, by path: weights, and modules of a model beside them.
+
+    Those of an adapter's base are not among them: see its own weight set, `weights.base`.
+    """
+    return tuple(file.path for file in weights.files if _PICKLE.fullmatch(file.path))
+
+
+def packaged_pickles(facts: ModelFacts) -> tuple[str, ...]:
+    """Return the pickles among what is packaged of a model when nobody chooses; none of a model that is refused."""
+    try:
+        return pickles_among(select_weight_set(facts))
+    except SagewizardError:
+        return ()
+
+
+def _usable(facts: ModelFacts, found: WeightSet) -> WeightSet:
+    """Return `found` once none of its files is empty, unsafe or a pointer.
+
+    Raises:
+        RefusedError: one is.
+    """
+    for file in found.weights:
         if file.bytes == 0:
-            raise RefusedError(f"{file.path} of {name} is empty.", fix="Fetch it again, or choose another model.")
-    support, left_out = _sorted_out(files.values(), weights, index)
-    found = WeightSet(format=chosen.format, weights=weights, support=support, left_out=left_out)
+            raise RefusedError(
+                f"{file.path} of {facts.reference} is empty.", fix="Fetch it again, or choose another model."
+            )
     refuse_unusable_files((file.path for file in found.files), facts)
     return found
 
 
-def _shards(
-    name: str, chosen: layout.WeightFiles, files: Mapping[str, ModelFile], indexes: Iterable[ShardIndex]
-) -> tuple[ModelFile, ...]:
-    """Return the shards, once they are seen to be complete by their index and by the counts in their names."""
-    index = next((each for each in indexes if each.path == chosen.index), None)
-    named = layout.shards_of(chosen, files)
-    fix = "Fetch the model's files again, or choose another revision."
-    counts = {layout.shard_count(path) for path in (index.shards if index else named)} - {None}
-    if len(counts) > 1:
-        told = " and ".join(str(count) for count in sorted(filter(None, counts)))
-        raise RefusedError(f"{name} mixes shards of sets of {told} files.", fix=fix)
-    count = next(iter(counts), None)
-    expected = set(index.shards) if index else set(named)
-    if count:
-        expected |= {f"{chosen.stem}-{number:05}-of-{count:05}{chosen.suffix}" for number in range(1, count + 1)}
-    if missing := sorted(expected - files.keys()):
-        raise RefusedError(f"{name} lacks {len(missing)} of {len(expected)} weight files: {listed(missing)}.", fix=fix)
-    if index is None:
-        raise RefusedError(
-            f"{name} has {len(named)} shards but no {chosen.index}, without which they cannot be loaded.", fix=fix
-        )
-    if not index.shards:
-        raise RefusedError(f"{chosen.index} of {name} names no weight files.", fix=fix)
-    return tuple(files[path] for path in sorted(expected))
-
-
-def _sorted_out(
-    files: Iterable[ModelFile], weights: tuple[ModelFile, ...], index: ModelFile | None
-) -> tuple[tuple[ModelFile, ...], tuple[LeftOut, ...]]:
-    """Return what is packaged beside the weights, and what is left out."""
-    support, left_out = [], []
-    for file in files:
-        if file in weights:
-            continue
-        reason = None if index is not None and file.path == index.path else _reason_against(file.path)
-        if reason is None:
-            support.append(file)
-        else:
-            left_out.append(LeftOut(file, reason))
-    return tuple(support), tuple(left_out)
-
-
-def _reason_against(path: str) -> str | None:
-    if path.startswith(_KEPT_FOLDERS):
-        return None
-    for pattern, reason in _REASONS:
-        if pattern.fullmatch(path):
-            return reason
-    return "in a folder that the model does not use" if "/" in path else None
-
-
-def _offered(files: Mapping[str, ModelFile]) -> str:
-    formats = layout.other_formats(files)
-    return f"; it offers {', '.join(formats)}" if formats else ""
-
-
-def _no_weights_fix(facts: ModelFacts) -> str:
-    total = format_bytes(facts.repository_bytes)
-    return (
-        f"Choose a model with model.safetensors or pytorch_model.bin; this one has {len(facts.files)} files, {total}."
+def _transformers(facts: ModelFacts) -> WeightSet:
+    """Return the weight set of a transformers or a sentence-transformers model."""
+    files = {file.path: file for file in facts.files}
+    name = str(facts.reference)
+    chosen = layout.available_format(files)
+    if chosen is None or layout.CONFIG not in files:
+        raise why_no_weights(name, files)
+    single = chosen.single in files
+    weights = (files[chosen.single],) if single else complete_shards(name, chosen, files, facts.indexes)
+    modules = facts.kind == "sentence-transformers"
+    parts = _sentence_weights(files) if modules else ()
+    support, left_out = sort_out(
+        files.values(),
+        taken={file.path for file in weights},
+        keeps=lambda path: path in parts or (path == chosen.index and not single),
+        reason=lambda path: _ADAPTER_BESIDE if path == layout.ADAPTER or path in _ADAPTER_WEIGHTS else None,
+        folders=sorted({match[0] for path in files if modules and (match := _SENTENCE_FOLDER.match(path))}),
     )
+    return WeightSet(format=chosen.format, weights=weights, support=support, left_out=left_out)
+
+
+def _sentence_weights(files: Mapping[str, ModelFile]) -> frozenset[str]:
+    """Return what the modules after the transformer (pooling, dense layers) need, safetensors before pickles."""
+    found = {path for path in files if _SENTENCE_FILE.fullmatch(path)}
+    return frozenset(
+        path
+        for path in found
+        if not path.endswith(".bin") or path.replace("pytorch_model.bin", "model.safetensors") not in found
+    )
+
+
+def _adapter(facts: ModelFacts, remote_code: bool) -> WeightSet:
+    """Return the weight set of an adapter and of its base; `remote_code` allows the code of both.
+
+    Raises:
+        UsageError: code is allowed, and neither brings any.
+        RefusedError: the weights or the base are not there, or one of them cannot be used.
+    """
+    files = {file.path: file for file in facts.files}
+    chosen = next((path for path in _ADAPTER_WEIGHTS if path in files), None)
+    if chosen is None:
+        raise RefusedError(
+            f"{facts.reference} has an adapter_config.json, but no adapter_model.safetensors.",
+            fix="Choose another adapter, or fetch its files again.",
+        )
+    if facts.base is None:
+        raise RefusedError(
+            f"{facts.reference} is an adapter, and the model it is for could not be found.",
+            fix="See base_model_name_or_path in its adapter_config.json: it must name a model on the Hub.",
+        )
+    support, left_out = sort_out(files.values(), taken={chosen})
+    code_of_base = remote_code and facts.base.remote_code is not None
+    found = WeightSet(
+        format="safetensors" if chosen.endswith(".safetensors") else "pytorch",
+        weights=(files[chosen],),
+        support=support,
+        left_out=left_out,
+        base=select_weight_set(facts.base, remote_code=code_of_base),
+        remote_code=code_of_base,
+    )
+    if remote_code and (facts.remote_code is not None or not code_of_base):
+        found = _with_code(facts, found)
+    return _usable(facts, found)
+
+
+def _with_code(facts: ModelFacts, found: WeightSet) -> WeightSet:
+    """Return the weight set with the model's own code among what is packaged.
+
+    Raises:
+        UsageError: the model brings no code.
+        RefusedError: some of it is not there, or lies in another repository.
+    """
+    code = facts.remote_code
+    if code is None:
+        raise UsageError(
+            f"{facts.reference} brings no code of its own (its config has no auto_map).",
+            fix="Leave --trust-remote-code out.",
+        )
+    if code.elsewhere:
+        raise RefusedError(
+            f"The code of {facts.reference} lies in another repository ({listed(list(code.elsewhere))}), from where "
+            "the endpoint would fetch whatever is there when it starts.",
+            fix="Copy that code into the model's own folder, and name it in auto_map without the repository.",
+        )
+    if code.missing:
+        raise RefusedError(
+            f"{facts.reference} names code that it does not have: {listed(list(code.missing))}.",
+            fix="Choose another revision.",
+        )
+    by_path = {file.path: file for file in facts.files}
+    added = tuple(by_path[path] for path in code.files)
+    return replace(
+        found,
+        support=(*found.support, *added),
+        left_out=tuple(left for left in found.left_out if left.file.path not in code.files),
+        remote_code=True,
+    )
+
+
+def refuse_base_elsewhere(facts: ModelFacts, weights: WeightSet) -> None:
+    """Return when all that is loaded is the model's own, so that it can be packaged.
+
+    Raises:
+        RefusedError: it is an adapter, whose base is another repository.
+    """
+    if facts.base is not None and weights.base is not None:
+        raise RefusedError(
+            f"{facts.reference} is an adapter for {facts.base.reference}, and the two are not packaged together.",
+            fix="Merge them (PEFT's merge_and_unload), save the result to a folder, and deploy that.",
+        )

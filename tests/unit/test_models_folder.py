@@ -20,7 +20,7 @@ from core.external_text import clean_line
 from core.models.facts import ModelFacts, ModelFile
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
-from core.models.memory import kv_bytes_per_token, max_context
+from core.models.memory import context_limit, kv_bytes_per_token
 from core.models.reference import FolderReference
 from core.models.safetensors_header import read_parameters
 from core.models.sources import FolderSource, open_source
@@ -163,8 +163,8 @@ def test_numbers_beyond_reason_count_as_not_told(model: Path) -> None:
     shape = dict.fromkeys(("num_hidden_layers", "num_attention_heads", "head_dim"), 10**300)
     (model / "config.json").write_text(json.dumps({**CONFIG, **shape, "max_position_embeddings": 9}))
     facts = look(model)
-    assert kv_bytes_per_token(facts.config, facts.dtype) is None
-    assert max_context(facts.config) == 9
+    assert kv_bytes_per_token(facts) is None
+    assert context_limit(facts) == 9
 
 
 def test_words_of_a_config_are_safe_to_show(model: Path) -> None:

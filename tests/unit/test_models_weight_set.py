@@ -1,15 +1,16 @@
 """Which files of a model are packaged, and which repositories are refused."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import RefusedError
+from core.errors import RefusedError, UsageError
 from core.external_text import clean_line
 from core.models.facts import ModelFacts, ModelFile, ShardIndex
-from core.models.layout import library_of, wanted_index
+from core.models.layout import kind_of, wanted_index
 from core.models.reference import HubReference
 from core.models.weight_set import select_weight_set
 
@@ -132,12 +133,51 @@ def test_names_in_the_index_count_whatever_they_are() -> None:
         ("image.png", False),
         ("eval/results.json", False),
         ("model.fp16.safetensors", False),
+        ("A.PTH", False),
+        ("model.llamafile", False),
+        ("model.nemo", False),
+        ("model.safetensors.zst", False),
+        ("train.parquet", False),
+        ("weights.joblib", False),
+        ("weights.pickle", False),
+        ("saved_model.pb", False),
+        ("model.keras", False),
+        ("model.onnx.data", False),
+        ("imatrix.dat", False),
+        ("tiny.imatrix", False),
+        ("adapter_config.json", False),
     ],
 )
 def test_what_goes_along(path: str, kept: bool) -> None:
     found = select_weight_set(facts({"config.json": 1, "model.safetensors": 1, path: 1}))
     assert (path in {file.path for file in found.support}) is kept
     assert (path in {each.file.path for each in found.left_out}) is not kept
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "kept"),
+    [
+        ("model.new", 100 * MB + 1, False),
+        ("model.new", 100 * MB, True),
+        ("LICENSE", 20_000, True),
+        ("tokenizer.json", 200 * MB, True),
+        ("tokenizer.model", 200 * MB, True),
+        ("qwen.tiktoken", 200 * MB, True),
+    ],
+)
+def test_large_files_of_unknown_kinds_stay_behind(path: str, size: int, kept: bool) -> None:
+    found = select_weight_set(facts({"config.json": 1, "model.safetensors": 1, path: size}))
+    assert (path in {file.path for file in found.support}) is kept
+    assert [each.reason for each in found.left_out] == ([] if kept else ["not known to be read when serving"])
+
+
+def test_an_adapter_beside_a_model_is_not_loaded_by_chance() -> None:
+    files = {"config.json": 1, "model.safetensors": 9, "adapter_config.json": 1, "adapter_model.safetensors": 2}
+    found = select_weight_set(facts(files))
+    assert {each.file.path: each.reason for each in found.left_out} == {
+        "adapter_config.json": "an adapter beside the model, which is not loaded",
+        "adapter_model.safetensors": "an adapter beside the model, which is not loaded",
+    }
 
 
 def test_a_missing_shard_is_named() -> None:
@@ -170,6 +210,98 @@ def test_names_in_an_index_are_safe_to_show() -> None:
 def test_shards_without_an_index_are_refused() -> None:
     with pytest.raises(RefusedError, match=r"2 shards but no model\.safetensors\.index\.json"):
         select_weight_set(facts({"config.json": 1, **shards(2)}))
+
+
+def test_shards_without_an_index_are_passed_over_for_what_loads() -> None:
+    found = select_weight_set(facts({"config.json": 1, "pytorch_model.bin": 5, **shards(2)}))
+    assert [file.path for file in found.weights] == ["pytorch_model.bin"]
+
+
+def test_shards_may_lie_in_a_folder_that_the_index_names() -> None:
+    files = shards(2, "w/model")
+    found = select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1, **files}, index_of(files)))
+    assert [file.path for file in found.weights] == sorted(files)
+    assert not found.left_out
+    del files["w/model-00002-of-00002.safetensors"]
+    with pytest.raises(RefusedError, match=r"lacks 1 of 2 weight files: w/model-00002-of-00002\.safetensors"):
+        select_weight_set(facts({"config.json": 1, "model.safetensors.index.json": 1, **files}, index_of(files)))
+
+
+@pytest.mark.parametrize(
+    ("named", "missing"),
+    [
+        (["pytorch_model_00001-of-00003.bin", "pytorch_model_00002-of-00003.bin"], "pytorch_model_00003-of-00003.bin"),
+        (["pytorch_model-00000-of-00002.bin"], "pytorch_model-00001-of-00002.bin"),
+        (["part2-1-of-2.bin"], "part2-2-of-2.bin"),
+        (["a.bin-00002-of-00002.bin"], "a.bin-00001-of-00002.bin"),
+    ],
+)
+def test_names_of_any_kind_are_counted(named: list[str], missing: str) -> None:
+    path = "pytorch_model.bin.index.json"
+    files = {"config.json": 1, path: 1, **dict.fromkeys(named, 5)}
+    with pytest.raises(RefusedError, match=f"lacks 1 of {len(named) + 1} weight files: {re.escape(missing)}"):
+        select_weight_set(facts(files, ShardIndex(path, tuple(named))))
+    whole = select_weight_set(facts({**files, missing: 5}, ShardIndex(path, (*named, missing))))
+    assert whole.shards == len(named) + 1
+    with pytest.raises(RefusedError, match=f"does not name {re.escape(missing)}"):
+        select_weight_set(facts({**files, missing: 5}, ShardIndex(path, tuple(named))))
+
+
+def test_several_sets_under_one_index_are_each_complete() -> None:
+    files = {**shards(2, "language"), **shards(3, "vision")}
+    listed = {"config.json": 1, "model.safetensors.index.json": 1, **files}
+    assert select_weight_set(facts(listed, index_of(files))).shards == 5
+    del listed["vision-00003-of-00003.safetensors"]
+    with pytest.raises(RefusedError, match="lacks 1 of 5"):
+        select_weight_set(facts(listed, index_of(files)))
+
+
+def test_an_index_that_counts_without_end_is_refused() -> None:
+    index = ShardIndex("model.safetensors.index.json", ("a-00001-of-99999.safetensors", "b-00001-of-99999.safetensors"))
+    with pytest.raises(RefusedError, match="counts more than 100,000 weight files"):
+        select_weight_set(facts({"config.json": 1, index.path: 1}, index))
+
+
+@pytest.mark.parametrize("named", ["evil.bin", "config.json", "evil.safetensors.pt"])
+def test_an_index_names_weights_of_its_own_format_only(named: str) -> None:
+    index = ShardIndex("model.safetensors.index.json", ("model-00001-of-00001.safetensors", named))
+    files = {"config.json": 1, index.path: 1, **shards(1), named: 5}
+    with pytest.raises(RefusedError, match=rf"names {re.escape(named)}, where only \*\.safetensors files may be"):
+        select_weight_set(facts(files, index))
+
+
+@pytest.mark.parametrize(
+    ("files", "words", "fix"),
+    [
+        ([".gitattributes", "README.md"], r"holds no model, only \.gitattributes, README\.md", "Choose a model"),
+        (["pytorch_lora_weights.safetensors", "README.md"], "is a LoRA for a diffusers pipeline", "fuse_lora"),
+        (
+            ["consolidated.safetensors", "params.json", "tekken.json"],
+            "only in the form that its authors'",
+            "conversion",
+        ),
+        (["consolidated.00.pth", "config.json"], r"authors' own code loads \(consolidated\.00\.pth\)", "conversion"),
+        (["config.json", "model.fp16.safetensors"], r"as a variant \(model\.fp16", "rename it to model.safetensors"),
+        (
+            ["config.json", "model.fp16-00001-of-00002.safetensors", "model.fp16-00002-of-00002.safetensors"],
+            "as a variant",
+            "save the model anew",
+        ),
+        (["config.json", "diffusion_pytorch_model.safetensors"], "is a part of a diffusers pipeline", "model_index"),
+        (["config.json", "llama.safetensors"], r"; it has llama\.safetensors, which nothing loads", "Choose a model"),
+        (["model.onnx.data", "MODEL.ONNX", "README.md"], r"no config\.json, .*; it offers ONNX", "Choose a model"),
+        (
+            ["modules.json", "0_Transformer/config.json", "0_Transformer/model.safetensors", "1_Pooling/config.json"],
+            "keeps its transformer in the folder 0_Transformer",
+            "move what is in 0_Transformer to the top",
+        ),
+        (["modules.json", "0_WordEmbeddings/pytorch_model.bin"], "none is a transformer", "Choose a model"),
+    ],
+)
+def test_what_is_there_in_place_of_a_model_is_named(files: list[str], words: str, fix: str) -> None:
+    with pytest.raises(RefusedError, match=words) as refused:
+        select_weight_set(facts(dict.fromkeys(files, 5)))
+    assert fix in refused.value.fix
 
 
 def test_mixed_sets_are_refused() -> None:
@@ -215,22 +347,13 @@ def test_unsafe_files_that_stay_behind_refuse_nothing(path: str) -> None:
 
 
 def test_no_weights_tells_what_there_is() -> None:
-    with pytest.raises(RefusedError, match=r"no weights that can be packaged; it offers GGUF, Flax"):
-        select_weight_set(facts({"config.json": 1, "flax_model.msgpack": 5, "model.Q4_K_M.gguf": 5}))
+    with pytest.raises(RefusedError, match=r"no weights that can be packaged; it offers Flax, ONNX"):
+        select_weight_set(facts({"config.json": 1, "flax_model.msgpack": 5, "model.onnx": 5}))
 
 
-@pytest.mark.parametrize(
-    ("files", "words"),
-    [
-        ({"model_index.json": 1, "unet/diffusion_pytorch_model.safetensors": 1}, "a diffusers pipeline"),
-        ({"adapter_config.json": 1, "adapter_model.safetensors": 1}, "a PEFT adapter"),
-        ({"modules.json": 1, "config.json": 1, "model.safetensors": 1}, "a sentence-transformers model"),
-        ({"model.Q4_K_M.gguf": 1}, "a GGUF model"),
-    ],
-)
-def test_other_kinds_are_refused_plainly(files: dict[str, int], words: str) -> None:
-    with pytest.raises(RefusedError, match=f"transformers models so far; acme/tiny is {words}"):
-        select_weight_set(facts(files))
+def test_a_variant_of_a_model_without_variants_is_refused() -> None:
+    with pytest.raises(UsageError, match="comes in one variant only"):
+        select_weight_set(facts(GPT_NEO_125M), variant="fp16")
 
 
 def test_a_repository_without_a_config_is_refused() -> None:
@@ -246,7 +369,7 @@ def test_an_index_is_wanted_only_where_it_decides() -> None:
 
 
 def test_the_library_of_an_unknown_kind_is_not_guessed() -> None:
-    assert library_of({"README.md"}) is None
+    assert kind_of({"README.md"}) is None
 
 
 @given(
