@@ -16,7 +16,9 @@ def format_bytes(count: float) -> str:
 
 
 def format_memory(count: float) -> str:
-    """Return `count` bytes of memory in GiB, as instance types state theirs: `22.4 GiB`."""
+    """Return `count` bytes of memory in GiB, as instance types state theirs: `22.4 GiB`; what is small in MiB."""
+    if count < 0.0995 * 2**30:
+        return f"{count / 2**20:.3g} MiB"
     return f"{count / 2**30:.3g} GiB" if count < 999.5 * 2**30 else f"{count / 2**30:,.0f} GiB"
 
 

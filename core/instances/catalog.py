@@ -1,6 +1,7 @@
 """The catalog of instance types that CreateEndpointConfig accepts.
 
-Specifications come from EC2's data for the type of the same name (`data/instances.json`).
+Specifications come from EC2's data for the type of the same name (`data/instances.json`, which
+`core.instances.catalog_refresh` makes).
 """
 
 import json
@@ -9,20 +10,44 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from core.errors import UsageError
 
 Accelerator = Literal["cpu", "gpu", "neuron"]
 
+# NVIDIA, "CUDA GPU Compute Capability" (developer.nvidia.com/cuda-gpus) and its page of legacy GPUs, by EC2's names.
+# The A10G and the T4g, which only AWS has, are of the architectures of the A10 and the T4.
+_COMPUTE_CAPABILITIES: Final[Mapping[str, tuple[int, int]]] = {
+    "K80": (3, 7),
+    "M60": (5, 2),
+    "V100": (7, 0),
+    "T4": (7, 5),
+    "T4g": (7, 5),
+    "A100": (8, 0),
+    "A10G": (8, 6),
+    "L4": (8, 9),
+    "L40S": (8, 9),
+    "H100": (9, 0),
+    "H200": (9, 0),
+    "B200": (10, 0),
+    "B300": (10, 3),
+    "RTX PRO 4500": (12, 0),
+    "RTX PRO Server 6000": (12, 0),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """The GPUs of an instance type: `count` devices of `memory_bytes` each, as the API reports it."""
+    """The GPUs of an instance type: `count` devices of `memory_bytes` each, as the API reports it.
+
+    `compute_capability` is NVIDIA's, major and minor, which tells what software runs on it; `None` where not known.
+    """
 
     name: str
     count: int
     memory_bytes: int
+    compute_capability: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +112,11 @@ def _from_data(name: str, row: Mapping[str, Any]) -> InstanceType:
         memory_bytes=row["memory_mib"] * 2**20,
         storage_bytes=row["local_storage_gb"] * 10**9,
         architectures=tuple(row["architectures"]),
-        gpu=Gpu(gpus[0]["name"], gpus[0]["count"], gpus[0]["memory_mib"] * 2**20) if gpus else None,
+        gpu=_gpu(gpus[0]) if gpus else None,
         neuron=row["neuron"] is not None,
     )
+
+
+def _gpu(row: Mapping[str, Any]) -> Gpu:
+    name = row["name"]
+    return Gpu(name, row["count"], row["memory_mib"] * 2**20, _COMPUTE_CAPABILITIES.get(name))

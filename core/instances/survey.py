@@ -2,37 +2,41 @@
 
 from collections.abc import Collection
 
-from core.aws.clients import Clients
-from core.cancellation import CancelToken
 from core.instances.catalog import catalog, find_instance_type
 from core.instances.fit import FitTable
 from core.instances.fit_table import fit_table
-from core.instances.prices import fetch_prices, list_prices
-from core.instances.quotas import fetch_quotas
+from core.instances.offers import Offers
 from core.models.facts import ModelFacts, WeightSet
 
 
 def survey(
     facts: ModelFacts,
     weights: WeightSet,
-    clients: Clients | None,
+    offers: Offers,
     *,
-    cancel: CancelToken,
     context: int | None = None,
     concurrency: int = 1,
     names: Collection[str] = (),
+    engines: tuple[str, ...] | None = None,
+    count: int = 1,
 ) -> FitTable:
-    """Return how the model fits the instance types called `names` (all of them when empty).
+    """Return how the model fits the instance types called `names` (all of them when empty). No request is made.
 
-    Without `clients`, or where the account may not be asked, prices are list prices and quotas are not known.
+    `count` is how many instances are to run. `engines` are those to consider, `None` for all that a fit can be reckoned
+    for.
 
     Raises:
-        UsageError: a name is not an instance type.
-        CancelledByUser: stopping was asked for.
+        UsageError: a name is not an instance type, or the context is longer than the model attends to.
     """
     instances = [find_instance_type(name) for name in names] if names else list(catalog().values())
-    prices = fetch_prices(clients, cancel=cancel) if clients else list_prices()
-    quotas = fetch_quotas(clients, cancel=cancel) if clients else None
     return fit_table(
-        facts, weights, context=context, concurrency=concurrency, instances=instances, prices=prices, quotas=quotas
+        facts,
+        weights,
+        context=context,
+        concurrency=concurrency,
+        instances=instances,
+        prices=offers.prices,
+        quotas=offers.quotas,
+        engines=engines,
+        count=count,
     )

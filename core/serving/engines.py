@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from core.instances.catalog import Accelerator
+from core.instances.engine_rules import ENGINE_RULES
 
 HUGGINGFACE = "huggingface"
 """The Hugging Face inference container of AWS's Deep Learning Containers."""
+
+REMOTE_CODE_ALLOWED: Mapping[str, str] = MappingProxyType({"HF_TRUST_REMOTE_CODE": "true"})
+"""What tells the container, and the templates, that the code a model brings may be run."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -19,20 +23,28 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 class Engine:
     """One serving engine.
 
-    `repositories` are the image repositories it is published in. `accelerators` and `architectures` are what its
-    images are built for. `uses_template`: it runs an inference template out of the artifact's `code/`; otherwise it
-    speaks `dialects` of its own. `environment` is what every container of it is given.
+    `repositories` are the image repositories it is published in. `uses_template`: it runs an inference template out of
+    the artifact's `code/`; otherwise it speaks `dialects` of its own. `environment` is what every container of it is
+    given. What it asks of a machine is in `core.instances.engine_rules`.
     """
 
     name: str
     title: str
     repositories: tuple[str, ...]
-    accelerators: tuple[Accelerator, ...]
-    architectures: tuple[str, ...]
     uses_template: bool
     streams: bool
     dialects: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: _NONE)
+
+    @property
+    def accelerators(self) -> tuple[Accelerator, ...]:
+        """What its images compute on."""
+        return ENGINE_RULES[self.name].accelerators
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """The processors its images are built for."""
+        return ENGINE_RULES[self.name].architectures
 
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
@@ -41,8 +53,6 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
             name=HUGGINGFACE,
             title="Hugging Face inference container",
             repositories=("huggingface-pytorch-inference",),
-            accelerators=("cpu", "gpu"),
-            architectures=("x86_64",),
             uses_template=True,
             # Multi Model Server's worker protocol has no frame for a part of an answer.
             streams=False,
@@ -59,6 +69,9 @@ ENGINES: Mapping[str, Engine] = MappingProxyType(
     }
 )
 """Every engine the program deploys, by name."""
+
+DEPLOYABLE: tuple[str, ...] = tuple(ENGINES)
+"""Their names, for the fit of what is to be deployed."""
 
 
 def engine_of_image(uri: str) -> str | None:

@@ -14,7 +14,7 @@ from core.aws.clients import Clients, StaticCredentials
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser
 from core.instances.prices import Price, fetch_prices, list_prices
-from core.instances.quotas import Quota, fetch_quotas
+from core.instances.quotas import Quota, fetch_quotas, quota_request_link
 
 Answer = tuple[int, Mapping[str, Any]]
 
@@ -214,6 +214,67 @@ def test_quotas_are_found_by_name_and_use_is_counted(aws: Aws) -> None:
     assert found is not None
     assert found["ml.m5.large"].left == 4
     assert aws.count("DescribeEndpointConfig") == 2
+
+
+def test_shadows_and_instances_of_an_update_are_in_use_too(aws: Aws) -> None:
+    aws.answers["ListServiceQuotas"] = quotas_of([("ml.m5.large for endpoint usage", 9.0)])
+    main = {"VariantName": "AllTraffic", "CurrentInstanceCount": 1, "DesiredInstanceCount": 1}
+    shadow = {"VariantName": "Shadow", "CurrentInstanceCount": 2, "DesiredInstanceCount": 2}
+    pending = {"VariantName": "AllTraffic", "InstanceType": "ml.m5.large", "DesiredInstanceCount": 3}
+    endpoints_of(
+        aws,
+        {
+            "updating": {
+                "EndpointConfigName": "large",
+                "EndpointStatus": "Updating",
+                "ProductionVariants": [main],
+                "ShadowProductionVariants": [shadow],
+                "PendingDeploymentSummary": {"EndpointConfigName": "next", "ProductionVariants": [pending]},
+            }
+        },
+        {"large": [variant("ml.m5.large", 1), variant("ml.m5.large", 2, "Shadow")]},
+    )
+    assert fetch_quotas(aws.clients(), cancel=CancelToken()) == {"ml.m5.large": Quota(9, 6)}
+
+
+def test_a_quota_knows_where_more_of_it_is_asked_for(aws: Aws) -> None:
+    endpoints_of(aws, {}, {})
+    codes: dict[str, Any] = {
+        "ml.m5.large": "L-1928E07B",
+        "ml.m5.xlarge": None,
+        "ml.m5.2xlarge": "../a?x=",
+        "ml.x.y": 7,
+    }
+    rows = [
+        {"QuotaName": f"{name} for endpoint usage", "Value": 1.0, **({"QuotaCode": code} if code is not None else {})}
+        for name, code in codes.items()
+    ]
+    aws.answers["ListServiceQuotas"] = lambda _: (200, {"Quotas": rows})
+    found = fetch_quotas(aws.clients("eu-west-1"), cancel=CancelToken())
+    assert found is not None
+    page = "https://eu-west-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
+    assert found["ml.m5.large"].code == "L-1928E07B"
+    assert found["ml.m5.large"].request_link == f"{page}/L-1928E07B"
+    for name in ("ml.m5.xlarge", "ml.m5.2xlarge", "ml.x.y"):
+        assert (found[name].code, found[name].request_link) == (None, page)
+    assert Quota(1, 0).request_link is None
+
+
+@pytest.mark.parametrize(
+    ("region", "code", "link"),
+    [
+        ("us-east-1", "L-1", "us-east-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas/L-1"),
+        ("us-east-1", None, "us-east-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"),
+        ("cn-north-1", "L-1", "cn-north-1.console.amazonaws.cn/servicequotas/home/services/sagemaker/quotas/L-1"),
+        (
+            "us-gov-east-1",
+            "L-1",
+            "console.amazonaws-us-gov.com/servicequotas/home/services/sagemaker/quotas/L-1?region=us-gov-east-1",
+        ),
+    ],
+)
+def test_the_page_of_a_quota_is_that_of_the_regions_console(region: str, code: str | None, link: str) -> None:
+    assert quota_request_link(region, code) == f"https://{link}"
 
 
 def test_without_permission_quotas_are_not_known(aws: Aws) -> None:

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from core.errors import UsageError
 from core.instances.catalog import Gpu, InstanceType, catalog, find_instance_type
-from core.instances.fit import Fit, FitTable
+from core.instances.fit import Fit, FitTable, roomy
 from core.instances.fit_document import fit_document
 from core.instances.fit_table import fit, fit_table
 from core.instances.prices import Price, list_prices
 from core.instances.quotas import Quota
-from core.models.facts import ModelFacts, ModelFile, WeightSet
+from core.models.facts import ModelFacts, ModelFile, Pipeline, PipelinePart, WeightSet
 from core.models.reference import HubReference
 
 GB = 10**9
@@ -42,9 +42,20 @@ LLAMA_405B = {
 }
 
 
-def model(config: dict[str, Any], size: int, dtype: str = "float16") -> tuple[ModelFacts, WeightSet]:
+def model(
+    config: dict[str, Any], size: int, dtype: str = "float16", architecture: str = "LlamaForCausalLM"
+) -> tuple[ModelFacts, WeightSet]:
+    """Return a model that writes text; vLLM runs it unless its architecture is another."""
     file = ModelFile("model.safetensors", size)
-    facts = ModelFacts(HubReference("acme/model"), "0" * 40, (file,), config=config, dtype=dtype)
+    facts = ModelFacts(
+        HubReference("acme/model"),
+        "0" * 40,
+        (ModelFile("config.json", 0), file),
+        config=config,
+        dtype=dtype,
+        task="text-generation",
+        architecture=architecture,
+    )
     return facts, WeightSet("safetensors", (file,), (), ())
 
 
@@ -57,6 +68,7 @@ def table(
     concurrency: int = 1,
     quotas: dict[str, Quota] | None = None,
     names: tuple[str, ...] = (),
+    engines: tuple[str, ...] | None = None,
 ) -> FitTable:
     facts, weights = model(config, size, dtype)
     return fit_table(
@@ -67,15 +79,23 @@ def table(
         instances=[find_instance_type(name) for name in names] if names else catalog().values(),
         prices=list_prices(),
         quotas=quotas,
+        engines=engines,
     )
 
 
-def one(config: dict[str, Any], size: int, name: str, dtype: str = "float16", **asked: int | None) -> Fit:
+def one(
+    config: dict[str, Any],
+    size: int,
+    name: str,
+    dtype: str = "float16",
+    *,
+    engine: str | None = "huggingface",
+    context: int | None = None,
+    concurrency: int = 1,
+) -> Fit:
     facts, weights = model(config, size, dtype)
-    given_ = {"context": None, "concurrency": 1, **asked}
-    return fit(
-        facts, weights, find_instance_type(name), context=given_["context"], concurrency=given_["concurrency"] or 1
-    )
+    engines = (engine,) if engine else None
+    return fit(facts, weights, find_instance_type(name), context=context, concurrency=concurrency, engines=engines)
 
 
 def test_a_125m_model_is_recommended_a_small_cpu() -> None:
@@ -100,10 +120,11 @@ def test_gpt_neox_20b_is_recommended_four_gpus() -> None:
     row = next(row for row in found.rows if row.fit.instance.name == found.recommended)
     assert row.fit.tensor_parallel == 4
     assert row.fit.max_context == 2048
+    assert row.fit.engine == "vllm"
     assert row.price.usd_per_hour == min(
         other.price.usd_per_hour
         for other in found.rows
-        if other.fit.fits and other.fit.gpu and other.price.usd_per_hour is not None
+        if other.fit.fits and other.fit.gpu and other.price.usd_per_hour is not None and roomy(other.fit)
     )
 
 
@@ -149,13 +170,26 @@ def test_what_the_image_cannot_run_on_is_limited_by_the_engine() -> None:
 def test_a_type_of_unknown_memory_does_not_fit() -> None:
     found = one(GPT_NEO_125M, GB, "ml.p3.2xlarge")
     assert (found.limited_by, found.host.usable_bytes) == ("host", 0)
+    assert "not known to this program" in (found.reason or "")
 
 
-def test_the_disk_must_hold_archive_and_files() -> None:
+def test_a_volume_is_asked_for_that_holds_archive_files_and_image() -> None:
     found = one(GPT_NEO_125M, 16 * GB, "ml.r5.4xlarge")
-    assert found.limited_by == "disk"
-    assert found.disk.required_bytes == 33 * GB
-    assert found.disk.usable_bytes == 30 * GB
+    assert found.fits
+    assert found.disk.required_bytes == (2 * 16 + 5 + 1) * GB
+    assert (found.volume_gb, found.disk.usable_bytes) == (43, 43 * GB)  # an eighth more
+    assert one(GPT_NEO_125M, 5 * GB, "ml.r5.4xlarge").volume_gb is None  # SageMaker's own 30 GB are enough
+
+
+def test_a_type_with_a_disk_of_its_own_has_no_other() -> None:
+    found = one(GPT_NEO_125M, 30 * GB, "ml.r5d.4xlarge")
+    assert (found.volume_gb, found.disk.usable_bytes) == (None, 600 * GB)
+
+
+def test_no_volume_is_larger_than_sagemaker_gives() -> None:
+    found = one(GPT_NEO_125M, 260 * GB, "ml.r5.24xlarge")
+    assert (found.limited_by, found.volume_gb) == ("disk", 512)
+    assert found.disk.required_bytes == (2 * 260 + 5 + 1) * GB
 
 
 def test_a_context_beyond_the_models_is_refused() -> None:
@@ -202,8 +236,37 @@ def test_without_any_quota_the_sentence_says_where_to_ask() -> None:
 def test_a_large_model_is_not_recommended_a_cpu() -> None:
     found = table(LLAMA_8B, 14 * GB, names=("ml.r5.4xlarge",))
     assert found.rows[0].fit.fits
+    assert found.rows[0].fit.slow
     assert found.recommended is None
-    assert "too long to answer" in (found.smallest_change or "")
+    assert found.smallest_change == "The next type that holds it is ml.g6.2xlarge, at $1.222/h."
+
+
+def test_a_type_without_quota_is_named_with_where_to_ask() -> None:
+    quotas = {name: Quota(0, 0, "L-1", "us-east-1") for name in catalog() if find_instance_type(name).gpu}
+    found = table(LLAMA_8B, 14 * GB, names=("ml.r5.4xlarge",), quotas=quotas)
+    assert "of which the account has no quota left: ask for it at https://" in (found.smallest_change or "")
+
+
+def test_a_cpu_is_the_last_resort() -> None:
+    file = ModelFile("unet/diffusion_pytorch_model.safetensors", 300 * GB)  # more than any one GPU has
+    facts = ModelFacts(
+        HubReference("acme/pictures"),
+        "0" * 40,
+        (ModelFile("model_index.json", 1), file),
+        task="text-to-image",
+        pipeline=Pipeline("P", (PipelinePart("unet", "diffusers", "U"),)),
+    )
+    found = fit_table(
+        facts,
+        WeightSet("safetensors", (file,), (), ()),
+        context=None,
+        concurrency=1,
+        instances=catalog().values(),
+        prices=list_prices(),
+        quotas=None,
+    )
+    assert found.recommended is None
+    assert "a CPU takes too long to answer" in (found.smallest_change or "")
 
 
 def test_a_tight_fit_is_not_recommended() -> None:
@@ -215,12 +278,106 @@ def test_a_tight_fit_is_not_recommended() -> None:
 
 def test_a_shorter_context_is_the_smallest_change() -> None:
     found = table(LLAMA_8B, 16_060_000_000, names=("ml.g5.2xlarge",), context=100_000)
-    assert found.smallest_change == "With a context of 33,632 tokens or fewer it would fit ml.g5.2xlarge."
+    assert found.smallest_change == "With a context of 21,776 tokens or fewer it would fit ml.g5.2xlarge."
 
 
 def test_fewer_requests_are_the_smallest_change() -> None:
-    found = table(LLAMA_8B, 16_060_000_000, names=("ml.g5.2xlarge",), context=30_000, concurrency=40_000)
-    assert found.smallest_change == "With one request at a time it would fit ml.g5.2xlarge."
+    found = table(LLAMA_8B, 16_060_000_000, names=("ml.g5.2xlarge",), context=4096, concurrency=40)
+    assert found.smallest_change == "With 8 requests at once it would fit ml.g5.2xlarge."
+    assert one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge", engine=None, context=4096, concurrency=8).fits
+    assert not one(LLAMA_8B, 16_060_000_000, "ml.g5.2xlarge", engine=None, context=4096, concurrency=9).fits
+
+
+def test_a_type_that_was_not_asked_about_is_proposed_when_it_could_be_recommended() -> None:
+    found = table(GPT_NEOX_20B, 41_300_000_000, names=("ml.g5.2xlarge",))
+    assert found.smallest_change == "The next type that holds it is ml.g6.12xlarge, at $5.752/h."
+    assert table(GPT_NEOX_20B, 41_300_000_000, names=("ml.g6.12xlarge",)).recommended == "ml.g6.12xlarge"
+    tight = table(GPT_NEOX_20B, 41_300_000_000, names=("ml.g4dn.12xlarge",))
+    assert "less than a tenth to spare" in (tight.smallest_change or "")
+    assert "ml.g6.12xlarge, at $5.752/h has room to spare" in (tight.smallest_change or "")
+
+
+def test_a_type_of_unknown_quota_is_not_called_tight() -> None:
+    found = table(LLAMA_8B, 16_060_000_000, quotas={"ml.m5.large": Quota(1, 0)})
+    assert found.smallest_change == (
+        "It fits ml.g6.2xlarge, but whether the account may run one is not known: name that type to try it."
+    )
+
+
+def test_a_quantized_version_is_proposed_only_for_engines_that_run_it() -> None:
+    huge = 6_000 * GB
+    any_engine = table(LLAMA_405B, huge, dtype="float32")
+    assert "Quantized to" in (any_engine.smallest_change or "")
+    assert "base_model:quantized:acme/model" in (any_engine.smallest_change or "")
+    deployed = table(LLAMA_405B, huge, dtype="float32", engines=("huggingface",))
+    assert "Quantized to" not in (deployed.smallest_change or "")
+
+
+def test_as_many_as_are_wanted_must_be_left() -> None:
+    facts, weights = model(GPT_NEO_125M, 526 * 10**6, "float32")
+
+    def recommended(count: int) -> str | None:
+        quotas = {"ml.t2.medium": Quota(2, 0), "ml.m5.large": Quota(4, 0)}
+        return fit_table(
+            facts,
+            weights,
+            context=None,
+            concurrency=1,
+            instances=catalog().values(),
+            prices=list_prices(),
+            quotas=quotas,
+            count=count,
+        ).recommended
+
+    assert [recommended(count) for count in (1, 2, 3, 4, 5)] == [
+        "ml.t2.medium",
+        "ml.t2.medium",
+        "ml.m5.large",
+        "ml.m5.large",
+        None,
+    ]
+
+
+def test_widths_must_divide_as_well_as_heads() -> None:
+    qwen = {**LLAMA_8B, "num_attention_heads": 12, "num_key_value_heads": 2, "hidden_size": 1536}
+    # 12 heads with 2 for keys and values divide by 6, a width of 8,960 does not: Qwen2.5-1.5B.
+    assert one({**qwen, "intermediate_size": 8960}, 3 * GB, "ml.g5.48xlarge", engine="vllm").tensor_parallel == 4
+    assert one({**qwen, "intermediate_size": 9216}, 3 * GB, "ml.g5.48xlarge", engine="vllm").tensor_parallel == 6
+
+
+def test_a_model_without_a_limit_is_planned_at_the_default_context() -> None:
+    config = {key: value for key, value in LLAMA_8B.items() if key != "max_position_embeddings"}
+    found = table(config, 16_060_000_000)
+    assert found.context == 4096
+    row = next(row for row in found.rows if row.fit.instance.name == "ml.g5.2xlarge")
+    assert row.fit.max_context == 21_776
+
+
+def test_a_cache_that_is_not_known_promises_no_context() -> None:
+    found = table({"num_hidden_layers": 32, "max_position_embeddings": 131_072}, 16_060_000_000)
+    assert found.rows[0].fit.max_context is None
+
+
+def test_an_engine_with_room_goes_before_a_better_one_that_is_tight() -> None:
+    config = {**LLAMA_8B, "max_position_embeddings": 8192}
+    size = 12_500_000_000  # vLLM fills a T4 to the brim with it
+    both, alone = (
+        one(config, size, "ml.g4dn.12xlarge", engine=None, context=8192, concurrency=16),
+        one(config, size, "ml.g4dn.12xlarge", engine="huggingface", context=8192, concurrency=16),
+    )
+    assert both.fits
+    assert roomy(both) or not roomy(alone)
+
+
+@pytest.mark.parametrize(("context", "concurrency"), [(10**320, 1), (None, 10**320)])
+def test_numbers_beyond_reason_are_refused(context: int | None, concurrency: int) -> None:
+    with pytest.raises(UsageError, match="at most a billion"):
+        table(
+            {key: value for key, value in LLAMA_8B.items() if "position" not in key},
+            GB,
+            context=context,
+            concurrency=concurrency,
+        )
 
 
 def test_what_fits_nowhere_is_told_how_much_is_missing() -> None:
@@ -231,7 +388,9 @@ def test_what_fits_nowhere_is_told_how_much_is_missing() -> None:
 
 def test_where_the_engine_runs_nowhere() -> None:
     found = table(GPT_NEO_125M, GB, names=("ml.inf2.xlarge",))
-    assert "x86 CPU or NVIDIA" in (found.smallest_change or "")
+    assert found.smallest_change == (
+        "It cannot run there: vLLM has no build for Neuron devices; ml.t2.medium holds it."
+    )
 
 
 def test_the_document_has_the_keys_scripts_rely_on() -> None:
@@ -246,7 +405,7 @@ def test_the_document_has_the_keys_scripts_rely_on() -> None:
     first, second = document["instances"]
     assert first["type"] == "ml.g5.12xlarge"
     assert first["fits"] is True
-    assert (first["engine"], first["tensor_parallel"], first["max_context"]) == ("huggingface", 4, 2048)
+    assert (first["engine"], first["tensor_parallel"], first["max_context"]) == ("vllm", 4, 2048)
     assert (first["price_usd_per_hour"], first["price_source"], first["quota"]) == (7.09, "list", None)
     assert set(first["gpu"]) == set(first["host"]) == set(first["disk"]) == {"required_bytes", "usable_bytes"}
     assert second["gpu"] is None
@@ -289,17 +448,22 @@ contexts = st.one_of(st.none(), st.integers(1, 8192))
 concurrencies = st.integers(1, 64)
 
 
-def fitted(config: dict[str, Any], size: int, instance: InstanceType, context: int | None, concurrency: int) -> Fit:
+engines = st.sampled_from(["huggingface", "vllm"])
+
+
+def fitted(
+    config: dict[str, Any], size: int, instance: InstanceType, context: int | None, concurrency: int, engine: str
+) -> Fit:
     facts, weights = model(config, size)
-    return fit(facts, weights, instance, context=context, concurrency=concurrency)
+    return fit(facts, weights, instance, context=context, concurrency=concurrency, engines=(engine,))
 
 
 @settings(max_examples=300)
-@given(configs, sizes, instances, contexts, concurrencies)
+@given(configs, sizes, instances, contexts, concurrencies, engines)
 def test_law_what_fits_exceeds_no_budget(
-    config: dict[str, Any], size: int, instance: InstanceType, context: int | None, concurrency: int
+    config: dict[str, Any], size: int, instance: InstanceType, context: int | None, concurrency: int, engine: str
 ) -> None:
-    found = fitted(config, size, instance, context, concurrency)
+    found = fitted(config, size, instance, context, concurrency, engine)
     budgets = [found.host, found.disk, *([found.gpu] if found.gpu else [])]
     if found.fits:
         assert all(budget.holds for budget in budgets)
@@ -310,8 +474,31 @@ def test_law_what_fits_exceeds_no_budget(
 
 
 @settings(max_examples=300)
-@given(configs, sizes, instances, contexts, concurrencies, st.integers(0, 500 * GIB), st.integers(0, 100 * GIB))
+@given(
+    configs, sizes, instances, contexts, concurrencies, engines, st.integers(0, 500 * GIB), st.integers(0, 100 * GIB)
+)
 def test_law_more_memory_never_fits_less(
+    config: dict[str, Any],
+    size: int,
+    instance: InstanceType,
+    context: int | None,
+    concurrency: int,
+    engine: str,
+    more: int,
+    more_gpu: int,
+) -> None:
+    gpu = instance.gpu and replace(instance.gpu, memory_bytes=instance.gpu.memory_bytes + more_gpu)
+    larger = replace(instance, memory_bytes=instance.memory_bytes + more, gpu=gpu)
+    before = fitted(config, size, instance, context, concurrency, engine)
+    after = fitted(config, size, larger, context, concurrency, engine)
+    assert after.fits or not before.fits
+    if before.fits:
+        assert (after.max_context or 0) >= (before.max_context or 0)
+
+
+@settings(max_examples=200)
+@given(configs, sizes, instances, contexts, concurrencies, st.integers(0, 500 * GIB), st.integers(0, 100 * GIB))
+def test_law_more_memory_never_fits_less_whatever_engine_is_best(
     config: dict[str, Any],
     size: int,
     instance: InstanceType,
@@ -320,40 +507,41 @@ def test_law_more_memory_never_fits_less(
     more: int,
     more_gpu: int,
 ) -> None:
+    facts, weights = model(config, size)
     gpu = instance.gpu and replace(instance.gpu, memory_bytes=instance.gpu.memory_bytes + more_gpu)
     larger = replace(instance, memory_bytes=instance.memory_bytes + more, gpu=gpu)
-    before = fitted(config, size, instance, context, concurrency)
-    after = fitted(config, size, larger, context, concurrency)
+    before, after = (
+        fit(facts, weights, machine, context=context, concurrency=concurrency) for machine in (instance, larger)
+    )
     assert after.fits or not before.fits
-    if before.fits:
-        assert (after.max_context or 0) >= (before.max_context or 0)
+    assert roomy(after) or not (before.fits and roomy(before))
 
 
 @settings(max_examples=300)
-@given(configs, sizes, instances, st.integers(1, 8192), st.integers(0, 4096), concurrencies)
+@given(configs, sizes, instances, st.integers(1, 8192), st.integers(0, 4096), concurrencies, engines)
 def test_law_a_longer_context_never_needs_less(
-    config: dict[str, Any], size: int, instance: InstanceType, context: int, longer: int, concurrency: int
+    config: dict[str, Any], size: int, instance: InstanceType, context: int, longer: int, concurrency: int, engine: str
 ) -> None:
-    short = fitted(config, size, instance, min(context, 8192), concurrency)
-    long = fitted(config, size, instance, min(context + longer, 8192), concurrency)
+    short = fitted(config, size, instance, min(context, 8192), concurrency, engine)
+    long = fitted(config, size, instance, min(context + longer, 8192), concurrency, engine)
     assert short.fits or not long.fits
     assert long.host.required_bytes >= short.host.required_bytes
-    if short.gpu and long.gpu and short.tensor_parallel == long.tensor_parallel:
+    if short.gpu and long.gpu and short.gpus == long.gpus:
         assert long.gpu.required_bytes >= short.gpu.required_bytes
 
 
 @settings(max_examples=200)
-@given(configs, sizes, instances, concurrencies)
+@given(configs, sizes, instances, concurrencies, engines)
 def test_law_the_longest_context_fits_and_sixteen_more_do_not(
-    config: dict[str, Any], size: int, instance: InstanceType, concurrency: int
+    config: dict[str, Any], size: int, instance: InstanceType, concurrency: int, engine: str
 ) -> None:
-    longest = fitted(config, size, instance, 1, concurrency).max_context
+    longest = fitted(config, size, instance, 1, concurrency, engine).max_context
     if longest is None or not config:
         return
-    assert fitted(config, size, instance, longest, concurrency).fits
+    assert fitted(config, size, instance, longest, concurrency, engine).fits
     beyond = longest + 32
     if beyond <= config["max_position_embeddings"]:
-        assert not fitted(config, size, instance, beyond, concurrency).fits
+        assert not fitted(config, size, instance, beyond, concurrency, engine).fits
 
 
 def test_prices_may_be_unknown_everywhere() -> None:
