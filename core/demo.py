@@ -13,11 +13,13 @@ from core.deployments.removal import remove_resources
 from core.deployments.runner import deploy
 from core.endpoints.conversation import Answer, Conversation
 from core.errors import SagewizardError
+from core.instances.offers import fetch_offers
 from core.instances.survey import survey
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
 from core.models.reference import SampleReference
 from core.models.weight_set import select_weight_set
+from core.serving.engines import DEPLOYABLE
 
 QUESTIONS: Final = (
     "What is an endpoint?",
@@ -37,7 +39,7 @@ def run_demo(
     """
     facts = inspect_model(SampleReference(), hub, cancel)
     weights = select_weight_set(facts)
-    table = survey(facts, weights, account.clients, cancel=cancel)
+    table = survey(facts, weights, fetch_offers(account.clients, cancel=cancel), engines=DEPLOYABLE)
     # A name of its own: another demo may be at work in the same account.
     plan = make_plan(facts, weights, table, Choices(name=f"demo-{secrets.token_hex(3)}"), account)
     deployment = deploy(plan, account, hub, emit=emit, cancel=cancel)

@@ -1,4 +1,4 @@
-"""Whether the image of a plan runs where the plan puts it: what an edited instance type or region may have parted."""
+"""Whether a plan's image and volume go with where the plan puts them: what an edited type or region may have parted."""
 
 import re
 from typing import Final
@@ -7,6 +7,7 @@ from core.deployments.plan import Plan
 from core.errors import RefusedError
 from core.external_text import clean_line
 from core.instances.catalog import InstanceType, find_instance_type
+from core.quantities import format_bytes
 from core.serving.engines import ENGINES, engine_of_image
 from core.serving.images import image_repository_arn
 
@@ -17,7 +18,7 @@ _WORDS: Final = {"cpu": "CPUs", "gpu": "GPUs", "neuron": "Neuron devices"}
 
 
 def misplacement(plan: Plan) -> str | None:
-    """Return in a sentence why the plan's image cannot run where the plan puts it; `None` where nothing says so.
+    """Return in a sentence why the plan cannot run where it puts its image and volume; `None` where nothing says so.
 
     An image of somebody's own is taken to know its way, whatever its tag says.
 
@@ -25,8 +26,43 @@ def misplacement(plan: Plan) -> str | None:
         UsageError: the instance type is none of SageMaker's.
         RefusedError: the image is not one in ECR.
     """
-    image, region = plan.container.image, plan.region
     instance = find_instance_type(plan.endpoint.instance_type)
+    return _misplaced_image(plan, instance) or _misplaced_volume(plan, instance)
+
+
+def refuse_misplacement(plan: Plan) -> None:
+    """Return when nothing says that the plan cannot run where it puts its image and volume.
+
+    Raises:
+        RefusedError: see `misplacement`.
+        UsageError: the instance type is none of SageMaker's.
+    """
+    instance = find_instance_type(plan.endpoint.instance_type)
+    if reason := _misplaced_image(plan, instance):
+        raise RefusedError(
+            reason,
+            fix=f"Make the plan anew, or run it with --instance-type {instance.name}, which decides the image anew.",
+        )
+    if reason := _misplaced_volume(plan, instance):
+        raise RefusedError(
+            reason,
+            fix="Remove endpoint.volume_gb from the plan, or run it with "
+            f"--instance-type {instance.name}, which decides it anew.",
+        )
+
+
+def _misplaced_volume(plan: Plan, instance: InstanceType) -> str | None:
+    """Return why SageMaker does not take the plan's volume; types whose own disk nobody knows are not judged."""
+    if plan.endpoint.volume_gb is None or not instance.storage_bytes:
+        return None
+    return (
+        f"The plan asks for a volume of {plan.endpoint.volume_gb} GB, but {instance.name} has a disk of its own "
+        f"({format_bytes(instance.storage_bytes)}), beside which SageMaker attaches none."
+    )
+
+
+def _misplaced_image(plan: Plan, instance: InstanceType) -> str | None:
+    image, region = plan.container.image, plan.region
     there = image_repository_arn(image, "aws").split(":")[3]
     if there != region:
         return (
@@ -48,21 +84,6 @@ def misplacement(plan: Plan) -> str | None:
     if (match := _HOST_PROCESSOR.search(host)) and match[1] != instance.accelerator:
         return f"The plan's host image {host} is for {_WORDS[match[1]]}, but {instance.name} {_what(instance)}."
     return None
-
-
-def refuse_misplacement(plan: Plan) -> None:
-    """Return when nothing says that the plan's image cannot run where the plan puts it.
-
-    Raises:
-        RefusedError: see `misplacement`.
-        UsageError: the instance type is none of SageMaker's.
-    """
-    if reason := misplacement(plan):
-        raise RefusedError(
-            reason,
-            fix=f"Make the plan anew, or run it with --instance-type {plan.endpoint.instance_type}, which decides the "
-            "image anew.",
-        )
 
 
 def _what(instance: InstanceType) -> str:

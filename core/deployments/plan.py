@@ -19,7 +19,10 @@ DIALECTS: Final = ("messages", "inputs", "text")
 
 @dataclass(frozen=True, slots=True)
 class PlannedModel:
-    """The model and the very files of it. `revision` is the commit, `None` for a folder."""
+    """The model and the very files of it. `revision` is the commit, `None` for a folder.
+
+    `remote_code`: the code that the model brings is among the files, and is run in the container.
+    """
 
     reference: str
     revision: str | None
@@ -32,19 +35,22 @@ class PlannedModel:
     weight_bytes: int
     chat_template: bool
     files: tuple[ModelFile, ...]
+    remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedArtifact:
     """What is packaged where. `bucket` is `None` for the account's own default bucket of the region.
 
-    Below `key_prefix` each run puts its archive into a folder called by the deployment's id.
+    Below `key_prefix` each run puts its archive into a folder called by the deployment's id. With `convert`, pickled
+    weights (`.bin`) are turned into safetensors while packaging.
     """
 
     template: str
     template_sha256: str
     bucket: str | None
     key_prefix: str
+    convert: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,11 @@ class PlannedRole:
 
 @dataclass(frozen=True, slots=True)
 class PlannedEndpoint:
-    """The endpoint: names and sizes. Timeouts are seconds, within SageMaker's 60 to 3,600."""
+    """The endpoint: names and sizes. Timeouts are seconds, within SageMaker's 60 to 3,600.
+
+    `volume_gb` is the size in GB of the volume of each instance, within SageMaker's 1 to 512; `None` for the instance's
+    own disk, or SageMaker's default volume where it has none.
+    """
 
     name: str
     instance_type: str
@@ -81,6 +91,7 @@ class PlannedEndpoint:
     download_timeout_seconds: int
     price_usd_per_hour: float | None
     price_source: Literal["api", "list", "unknown"]
+    volume_gb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

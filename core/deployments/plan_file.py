@@ -34,17 +34,25 @@ def looks_like_plan(text: str) -> bool:
 
 def plan_to_json(plan: Plan) -> str:
     """Return the plan as an indented JSON document, in ASCII: it must be JSON whatever the locale of its reader is."""
+    return json.dumps(_as_document(plan), indent=2)
+
+
+def _as_document(plan: Plan) -> dict[str, Any]:
+    """Return the plan as plain values; only files in S3 have an etag."""
     import msgspec
 
-    return json.dumps(msgspec.to_builtins(plan), indent=2)
+    document: dict[str, Any] = msgspec.to_builtins(plan)
+    for file in document["model"]["files"]:
+        if file["etag"] is None:
+            del file["etag"]
+    return document
 
 
 def plan_to_yaml(plan: Plan) -> str:
     """Return the plan as YAML."""
-    import msgspec
     import yaml
 
-    return _HEADER + yaml.safe_dump(msgspec.to_builtins(plan), sort_keys=False, allow_unicode=True, width=120)
+    return _HEADER + yaml.safe_dump(_as_document(plan), sort_keys=False, allow_unicode=True, width=120)
 
 
 def plan_from(document: Any) -> Plan:

@@ -4,15 +4,18 @@ from collections.abc import Collection, Iterator
 from functools import cache
 from typing import Any, Final
 
+from core.artifacts.converted_tree import refuse_nothing_to_convert
 from core.deployments.plan import DIALECTS, Plan
 from core.errors import RefusedError, UsageError
 from core.external_text import clean_line
+from core.models.layout import CONFIG, kind_of
 from core.models.paths import refuse_odd_paths
 from core.serving.engines import ENGINES
 
 _LARGEST_NUMBER: Final = 2**63 - 1
-_WEIGHTS: Final = {"safetensors": ".safetensors", "pytorch": ".bin"}
-_CONFIG: Final = "config.json"
+_LARGEST_VOLUME_GB: Final = 512
+"""`VolumeSizeInGB` is 1 to 512 (botocore's model of CreateEndpointConfig)."""
+_WEIGHTS: Final = {"safetensors": ".safetensors", "pytorch": ".bin", "gguf": ".gguf"}
 _ANEW: Final = "Correct it, or make the plan anew with `sagewizard plan`."
 
 
@@ -24,6 +27,12 @@ def check_values(plan: Plan) -> None:
     """
     _check_numbers(plan)
     _check_files(plan)
+    volume = plan.endpoint.volume_gb
+    if volume is not None and not 1 <= volume <= _LARGEST_VOLUME_GB:
+        raise UsageError(
+            f"The plan's endpoint.volume_gb is {volume}; SageMaker allows 1 to {_LARGEST_VOLUME_GB} GB.",
+            fix="Change it in the plan, or remove it for the default.",
+        )
     container = plan.container
     _check_word("container.engine", container.engine, ENGINES)
     _check_word("container.dialect", container.dialect, DIALECTS)
@@ -72,8 +81,10 @@ def _check_files(plan: Plan) -> None:
             f"The plan lists no weights: none of model.files is a {plan.model.weight_format} file (*{suffix}).",
             fix=_ANEW,
         )
-    if _CONFIG not in paths:
-        raise UsageError(f"The plan lists no {_CONFIG} among model.files, without which no model loads.", fix=_ANEW)
+    if kind_of(paths) is None:
+        raise UsageError(f"The plan lists no {CONFIG} among model.files, without which no model loads.", fix=_ANEW)
+    if plan.artifact.convert:
+        refuse_nothing_to_convert(paths, plan.model.reference)
 
 
 @cache

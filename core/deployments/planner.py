@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.account import Account
+from core.artifacts.converted_tree import refuse_nothing_to_convert
 from core.aws.names import name_taken
 from core.aws.roles import find_role
 from core.deployments.names import artifact_prefix_for, check_endpoint_name, endpoint_name_from, numbered, role_name_for
@@ -17,12 +18,15 @@ from core.deployments.plan import (
     PlannedModel,
     PlannedRole,
 )
+from core.deployments.quota_refusal import quota_refusal
 from core.errors import RefusedError
 from core.instances.fit import FitRow, FitTable
 from core.instances.prices import Price
+from core.instances.quotas import quota_request_link
 from core.models.facts import ModelFacts, WeightSet
+from core.models.weight_set import refuse_base_elsewhere
 from core.quantities import format_bytes, format_count, format_hourly, format_memory
-from core.serving.engines import ENGINES
+from core.serving.engines import ENGINES, REMOTE_CODE_ALLOWED
 from core.serving.images import ContainerImage, huggingface_image
 from core.serving.templates import InferenceTemplate, all_templates, find_template, template_for
 
@@ -32,6 +36,7 @@ _LOAD_BYTES_PER_SECOND: Final = 50_000_000
 _TIMEOUT_FLOOR_SECONDS: Final = 300
 _TIMEOUT_CEILING_SECONDS: Final = 3600
 _MOST_NUMBERED_NAMES: Final = 50
+CONVERSION_REASON: Final = "as chosen: the pickled weights (.bin) become safetensors while packaging"
 NEW_ROLE: Final = "create"
 """The choice of a role that is made for this deployment."""
 
@@ -41,7 +46,9 @@ class Choices:
     """What a person decided; `None` leaves it to the planner.
 
     `role` is a name or an ARN, or `create`; `new_role` is then what the role is called, `None` after the endpoint.
-    `context` is in tokens, `concurrency` in requests at the same time.
+    `context` is in tokens, `concurrency` in requests at the same time. `without_quota` takes a type although the
+    account may not run it yet: the plan is made, and a run of it is refused until the quota is there. `convert` turns
+    pickled weights into safetensors while packaging.
     """
 
     name: str | None = None
@@ -53,6 +60,8 @@ class Choices:
     template: str | None = None
     context: int | None = None
     concurrency: int = 1
+    without_quota: bool = False
+    convert: bool = False
 
 
 def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: Choices, account: Account) -> Plan:
@@ -65,8 +74,12 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
         AccessError, UnreachableError: AWS cannot be read.
     """
     reasons: dict[str, str] = {}
+    refuse_base_elsewhere(facts, weights)
+    if choices.convert:
+        refuse_nothing_to_convert([file.path for file in weights.files], str(facts.reference))
+        reasons["artifact.convert"] = CONVERSION_REASON
     template = _choose_template(facts, choices, reasons)
-    row = _choose_instance(table, choices, reasons)
+    row = _choose_instance(table, choices, account, reasons)
     image = huggingface_image(row.fit.instance, account.region)
     reasons["container.image"] = (
         f"the newest image of the {row.fit.engine} engine for {image.accelerator.upper()} instances in {account.region}"
@@ -79,6 +92,7 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
             template_sha256=template.sha256,
             bucket=choices.bucket,
             key_prefix=artifact_prefix_for(name),
+            convert=choices.convert,
         ),
         container=PlannedContainer(
             engine=row.fit.engine,
@@ -86,6 +100,7 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
             environment={
                 **ENGINES[row.fit.engine].environment,
                 **({"HF_TASK": task} if (task := _task(facts, template)) else {}),
+                **(REMOTE_CODE_ALLOWED if weights.remote_code else {}),
                 "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",  # logging.INFO: a start that hangs is told by its log
             },
             inference_ami_version=_ami(image, reasons),
@@ -107,10 +122,18 @@ def _choose_template(facts: ModelFacts, choices: Choices, reasons: dict[str, str
     return template
 
 
-def _choose_instance(table: FitTable, choices: Choices, reasons: dict[str, str]) -> FitRow:
+def _choose_instance(table: FitTable, choices: Choices, account: Account, reasons: dict[str, str]) -> FitRow:
     wanted = choices.instance_type or table.recommended
     if wanted is None:
-        raise RefusedError("No instance type holds this model.", fix=table.smallest_change or "Choose a smaller model.")
+        said = "No instance type holds this model."
+        if any(row.fit.fits for row in table.rows):
+            said = "No instance type can be recommended for this model."
+        elif all(row.fit.limited_by == "engine" for row in table.rows):
+            said = "No instance type can run this model."
+        raise RefusedError(
+            said,
+            fix=table.smallest_change or "Choose a smaller model.",
+        )
     row = next((row for row in table.rows if row.fit.instance.name == wanted), None)
     if row is None:
         raise RefusedError(f"{wanted} was not among the instance types looked at.", fix="Name one from the fit table.")
@@ -119,11 +142,15 @@ def _choose_instance(table: FitTable, choices: Choices, reasons: dict[str, str])
             f"The model does not fit {wanted}: {describe_limit(row)}.",
             fix=f"{table.recommended} holds it." if table.recommended else (table.smallest_change or ""),
         )
-    if row.quota is not None and row.quota.left < choices.instance_count:
-        raise RefusedError(
-            f"The account may run {row.quota.limit} of {wanted} for endpoints, and {row.quota.used} are in use.",
-            fix="Delete an endpoint, choose another type, or ask for more in the Service Quotas console "
-            f"(“{wanted} for endpoint usage”).",
+    if row.quota and (refusal := quota_refusal(wanted, choices.instance_count, row.quota, account)):
+        if not choices.without_quota:
+            raise RefusedError(
+                refusal.message,
+                fix=f"{refusal.fix} `sagewizard plan --without-quota` plans for it all the same.",
+            )
+        reasons["endpoint.quota"] = (
+            f"chosen although the account may run {row.quota.limit} of it and {row.quota.used} are in use; a run is "
+            f"refused until there are more: {quota_request_link(account.region, row.quota.code)}"
         )
     memory = format_memory(row.fit.instance.memory_bytes)
     reasons["endpoint.instance_type"] = (
@@ -139,13 +166,14 @@ def describe_limit(row: FitRow) -> str:
     if fit.limited_by in named:
         what, budget = named[fit.limited_by]
         if budget is not None and budget.usable_bytes > 0:
+            why = f" ({fit.reason})" if fit.reason else ""
             return (
                 f"it needs {format_memory(budget.required_bytes)} of {what}, "
-                f"{format_memory(budget.usable_bytes)} is usable"
+                f"{format_memory(budget.usable_bytes)} is usable{why}"
             )
         return f"its {what} is not known"
     if fit.limited_by == "engine":
-        return f"the {fit.engine} engine does not run on its processor"
+        return fit.reason or f"the {fit.engine} engine does not run there"
     return "the account has no quota for it"
 
 
@@ -190,6 +218,7 @@ def _planned_model(facts: ModelFacts, weights: WeightSet, template: InferenceTem
         weight_bytes=weights.weight_bytes,
         chat_template=facts.chat_template,
         files=weights.files,
+        remote_code=weights.remote_code,
     )
 
 
@@ -221,6 +250,9 @@ def _planned_endpoint(
     startup = _timeout(weights.packaged_bytes / _LOAD_BYTES_PER_SECOND)
     reasons["endpoint.download_timeout_seconds"] = f"{size} at {format_bytes(_DOWNLOAD_BYTES_PER_SECOND)}/s, and 5 min"
     reasons["endpoint.startup_timeout_seconds"] = f"{size} at {format_bytes(_LOAD_BYTES_PER_SECOND)}/s, and 5 min"
+    if row.fit.volume_gb is not None:
+        needed = format_bytes(row.fit.disk.required_bytes)
+        reasons["endpoint.volume_gb"] = f"it needs {needed} of disk, and the type has none of its own"
     price = row.price
     reasons["endpoint.price_usd_per_hour"] = price_reason(price)
     return PlannedEndpoint(
@@ -232,6 +264,7 @@ def _planned_endpoint(
         download_timeout_seconds=download,
         price_usd_per_hour=price.usd_per_hour,
         price_source=price.source,
+        volume_gb=row.fit.volume_gb,
     )
 
 
@@ -254,7 +287,8 @@ def summarise(plan: Plan) -> str:
     size = format_bytes(plan.model.weight_bytes)
     parameters = f"{format_count(plan.model.parameters)} parameters, " if plan.model.parameters else ""
     count = f"{plan.endpoint.instance_count} × " if plan.endpoint.instance_count > 1 else ""
+    volume = f" with a volume of {plan.endpoint.volume_gb} GB" if plan.endpoint.volume_gb else ""
     return (
-        f"{plan.model.reference} ({parameters}{size}) on {count}{plan.endpoint.instance_type} as "
+        f"{plan.model.reference} ({parameters}{size}) on {count}{plan.endpoint.instance_type}{volume} as "
         f"“{plan.endpoint.name}” in {plan.region}, {format_hourly(plan.price_usd_per_hour)}"
     )

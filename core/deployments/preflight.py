@@ -3,9 +3,11 @@
 from core.artifacts.tree import Member, artifact_tree
 from core.aws import buckets, roles
 from core.aws.names import name_taken
+from core.aws.object_reading import S3Objects
 from core.cancellation import CancelToken
 from core.deployments.placement import refuse_misplacement
 from core.deployments.plan import Plan
+from core.deployments.quota_refusal import quota_refusal
 from core.deployments.run import Run
 from core.errors import AccessError, RefusedError
 from core.instances.quotas import fetch_quotas
@@ -15,6 +17,7 @@ from core.models.inspection import inspect_model
 from core.models.packaged_files import refuse_unusable_files
 from core.models.reference import HubReference, ModelReference, parse_reference
 from core.models.sources import FileSource, open_source
+from core.models.stored_objects import ObjectStore
 from core.quantities import format_bytes
 from core.serving.templates import find_template
 
@@ -36,7 +39,7 @@ def inspect(run: Run) -> tuple[Member, ...]:
         _check_destination(run, account_id)
         _check_role(run)
         _check_quota(run)
-        source = open_planned_source(plan, run.hub, run.cancel)
+        source = open_planned_source(plan, run.hub, run.cancel, S3Objects(run.account.clients))
         template = find_template(plan.artifact.template)
         if template.sha256 != plan.artifact.template_sha256:
             raise RefusedError(
@@ -56,15 +59,19 @@ def planned_reference(plan: Plan) -> ModelReference:
     return reference
 
 
-def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> FileSource:
+def open_planned_source(
+    plan: Plan, hub: HubClient, cancel: CancelToken, objects: ObjectStore | None = None
+) -> FileSource:
     """Return where the plan's files are read from, once they are seen to be those it lists.
+
+    `objects` is where a model in S3 is read.
 
     Raises:
         RefusedError: a file is gone, has changed, or may not be packaged.
         NotFoundError, AccessError, UnreachableError: the model cannot be looked at.
     """
     reference = planned_reference(plan)
-    facts = inspect_model(reference, hub, cancel)
+    facts = inspect_model(reference, hub, cancel, objects)
     found = {file.path: file for file in facts.files}
     for file in plan.model.files:
         if not _same(file, found.get(file.path)):
@@ -73,7 +80,7 @@ def open_planned_source(plan: Plan, hub: HubClient, cancel: CancelToken) -> File
                 fix="Make the plan anew: `sagewizard plan`.",
             )
     refuse_unusable_files((file.path for file in plan.model.files), facts)
-    return open_source(reference, facts.revision, hub)
+    return open_source(reference, facts.revision, hub, objects)
 
 
 def _check_names(run: Run) -> None:
@@ -89,11 +96,8 @@ def _check_quota(run: Run) -> None:
     endpoint = run.plan.endpoint
     quotas = fetch_quotas(run.account.clients, cancel=run.cancel)
     quota = (quotas or {}).get(endpoint.instance_type)
-    if quota is not None and quota.left < endpoint.instance_count:
-        raise RefusedError(
-            f"The account may run {quota.limit} of {endpoint.instance_type} for endpoints; {quota.used} are in use.",
-            fix="Delete an endpoint, choose another type, or ask for more in the Service Quotas console.",
-        )
+    if refusal := quota_refusal(endpoint.instance_type, endpoint.instance_count, quota, run.account):
+        raise refusal
 
 
 def _check_destination(run: Run, account_id: str) -> None:
@@ -127,5 +131,5 @@ def _same(planned: ModelFile, found: ModelFile | None) -> bool:
     return (
         found is not None
         and found.bytes == planned.bytes
-        and (planned.sha256 == found.sha256 and planned.git_sha1 == found.git_sha1)
+        and (planned.sha256, planned.git_sha1, planned.etag) == (found.sha256, found.git_sha1, found.etag)
     )

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from core.artifacts.converted_tree import refuse_nothing_to_convert
 from core.deployments.names import artifact_prefix_for, check_endpoint_name, role_name_for
 from core.deployments.placement import misplacement
 from core.deployments.plan import Plan, PlannedRole
-from core.deployments.planner import NEW_ROLE, Choices, price_reason
+from core.deployments.planner import CONVERSION_REASON, NEW_ROLE, Choices, price_reason
 from core.instances.prices import UNKNOWN, Price
 
 
@@ -14,7 +15,7 @@ def must_be_decided_anew(plan: Plan, choices: Choices, *, type_asked_for: bool =
     """Return whether a choice changes what other decisions follow from: the image, the time-outs, the files.
 
     `type_asked_for`: the choice of the instance type is not just the plan's own. Then a plan whose image does not run
-    on its type, as after an edit of either, is decided anew as well.
+    on its type, as after an edit of either, or whose volume does not go with it, is decided anew as well.
 
     Raises:
         UsageError: the plan's instance type is none of SageMaker's.
@@ -39,6 +40,7 @@ def choices_over(plan: Plan, choices: Choices) -> Choices:
         new_role=choices.new_role or _chosen_role_name(plan),
         bucket=choices.bucket or plan.artifact.bucket,
         template=choices.template or plan.artifact.template,
+        convert=choices.convert or plan.artifact.convert,
     )
 
 
@@ -48,7 +50,7 @@ def revise(plan: Plan, choices: Choices, *, role_arn: str | None = None) -> Plan
     `role_arn` is the chosen role's, where it is an existing one.
 
     Raises:
-        UsageError: the name is one that SageMaker refuses.
+        UsageError: the name is one that SageMaker refuses, or there are no pickled weights to be converted.
     """
     reasons = dict(plan.reasons)
     endpoint, artifact, role = plan.endpoint, plan.artifact, plan.role
@@ -61,6 +63,10 @@ def revise(plan: Plan, choices: Choices, *, role_arn: str | None = None) -> Plan
         reasons["endpoint.name"] = "as chosen"
     if choices.bucket:
         artifact = replace(artifact, bucket=choices.bucket)
+    if choices.convert and not artifact.convert:
+        refuse_nothing_to_convert([file.path for file in plan.model.files], plan.model.reference)
+        artifact = replace(artifact, convert=True)
+        reasons["artifact.convert"] = CONVERSION_REASON
     if role_arn:
         role = PlannedRole(arn=role_arn, create=None)
     elif choices.role == NEW_ROLE and not role.create:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from core.artifacts.archive import Packed, write_archive
+from core.artifacts.converted_tree import conversion_bytes, converted_members
 from core.artifacts.tree import Member
 from core.aws import buckets, hosting, objects, roles
 from core.aws.failures import is_final_no
@@ -21,26 +22,39 @@ from core.serving.images import image_repository_arn
 
 
 def package(run: Run, members: tuple[Member, ...], folder: Path) -> Packed:
-    """Return the archive, written into `folder`.
+    """Return the archive, written into `folder`; pickled weights are converted before where the plan says so.
 
     Raises:
-        RefusedError: the disk has not enough room.
+        RefusedError: the disk has not enough room, or the pickled weights are not ones that can be converted.
         SagewizardError: a file does not have the content that its source states, or could not be read.
     """
+    convert = run.plan.artifact.convert
     total = sum(member.bytes for member in members)
+    needed = int(total * 1.02) + (conversion_bytes(members) if convert else 0)
     free = shutil.disk_usage(folder).free
-    if free < total * 1.02:
+    if free < needed:
         raise RefusedError(
-            f"Packaging needs {format_bytes(total)} of disk space, and {format_bytes(free)} is free.",
+            f"Packaging needs {format_bytes(needed)} of disk space, and {format_bytes(free)} is free.",
             fix="Make room, or point SAGEWIZARD_HOME at a larger disk.",
         )
     with run.report.stage("package", f"Packaging {format_bytes(total)} into {ARCHIVE_NAME}") as report:
+        if convert:
+            converted = folder / "converted"
+            converted.mkdir(mode=0o700)
+            members = converted_members(
+                members,
+                converted,
+                progress=lambda done, whole: report.progress("Converting the weights", done, whole, "bytes"),
+                cancel=run.cancel,
+            )
         packed = write_archive(
             members,
             folder / ARCHIVE_NAME,
             progress=lambda done, whole: report.progress("Packaging", done, whole, "bytes"),
             cancel=run.cancel,
         )
+        if convert:
+            shutil.rmtree(converted)  # the upload takes a while, and needs the archive only
         report.summary = f"{ARCHIVE_NAME}: {format_bytes(packed.bytes)}, sha256 {packed.sha256[:12]}"
     return packed
 
@@ -146,6 +160,7 @@ def create_endpoint_config(run: Run) -> None:
                 instance_count=endpoint.instance_count,
                 startup_timeout_seconds=endpoint.startup_timeout_seconds,
                 download_timeout_seconds=endpoint.download_timeout_seconds,
+                volume_gb=endpoint.volume_gb,
                 inference_ami_version=run.plan.container.inference_ami_version,
                 tags=run.tags,
                 cancel=run.cancel,

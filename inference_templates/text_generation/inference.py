@@ -17,6 +17,7 @@ be answered is refused with status 400 and a sentence that names the field and t
 """
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,8 @@ _CHAT = (*_SHARED, "messages", "max_tokens", "max_completion_tokens", "stream", 
 _CHAT_FIXED = {"n": 1, "frequency_penalty": 0, "presence_penalty": 0, "logprobs": False}  # taken at these values only
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _GREEDY_BELOW = 0.01  # a smaller temperature would overflow the logits, and means greedy anyway
-_OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+_CODE_ALLOWED = os.environ.get("HF_TRUST_REMOTE_CODE", "").lower() in {"1", "true"}  # the model's own, beside it
+_OFFLINE = {"local_files_only": True, "trust_remote_code": _CODE_ALLOWED}
 _DTYPE = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"  # renamed in 4.56
 
 Message = dict[str, str]

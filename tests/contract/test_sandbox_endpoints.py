@@ -47,6 +47,32 @@ class TestEndpointConfigs:
             )
             assert code == "ValidationException"
 
+    def test_tell_the_volume_that_was_asked_for(self, aws: Aws) -> None:
+        name = aws.config(aws.variant(aws.model(), VolumeSizeInGB=512))
+        (variant,) = aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"]
+        assert variant["VolumeSizeInGB"] == 512
+
+    @pytest.mark.parametrize("instance_type", ["ml.g5.2xlarge", "ml.g4dn.xlarge", "ml.m5d.large", "ml.trn1.2xlarge"])
+    def test_have_no_volume_beside_a_disk_of_the_types_own(self, aws: Aws, instance_type: str) -> None:
+        variant = aws.variant(aws.model(), InstanceType=instance_type, VolumeSizeInGB=100)
+        name = aws.name("config")
+        found = refused(aws.sagemaker.create_endpoint_config, EndpointConfigName=name, ProductionVariants=[variant])
+        told = f"VolumeSize parameter is not allowed for the selected Instance type {instance_type}"
+        assert found == ("ValidationException", told)
+        del variant["VolumeSizeInGB"]
+        aws.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+
+    @pytest.mark.parametrize(
+        ("volume", "told"), [(0, "greater than or equal to 1"), (513, "less than or equal to 512")]
+    )
+    def test_have_volumes_of_a_size_that_there_is(self, aws: Aws, volume: int, told: str) -> None:
+        variant = aws.variant(aws.model(), VolumeSizeInGB=volume)
+        code, message = refused(
+            aws.sagemaker.create_endpoint_config, EndpointConfigName=aws.name(), ProductionVariants=[variant]
+        )
+        assert code == "ValidationException"
+        assert told in message
+
     def test_of_what_the_sandbox_cannot_do_are_refused_in_words(self, aws: Aws) -> None:
         variant = {
             "VariantName": "v",

@@ -22,4 +22,5 @@ def test_quotas_of_the_sandbox(empty_sandbox: RunningSandbox) -> None:
     found = fetch_quotas(clients(empty_sandbox), cancel=CancelToken())
     assert found is not None
     assert found["ml.m5.large"] == Quota(2, 0)
+    assert found["ml.g5.2xlarge"].code == "L-9614C779"
     assert found.get("ml.p5.48xlarge", Quota(0, 0)).limit == 0

@@ -12,11 +12,13 @@ from core.deployments.plan import Plan
 from core.deployments.planner import Choices, make_plan
 from core.deployments.removal import remove_resources
 from core.deployments.runner import deploy
+from core.instances.offers import fetch_offers
 from core.instances.survey import survey
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
 from core.models.reference import FolderReference
 from core.models.weight_set import select_weight_set
+from core.serving.engines import DEPLOYABLE
 from tests.e2e.small_model import ECHO, write_model, write_template
 from tests.inventory import inventory
 
@@ -37,7 +39,8 @@ class Stand:
         template = write_template(self.folder / f"template-{name}", code)
         facts = inspect_model(FolderReference(model), self.hub, CancelToken())
         weights = select_weight_set(facts)
-        table = survey(facts, weights, self.account.clients, cancel=CancelToken())
+        offers = fetch_offers(self.account.clients, cancel=CancelToken())
+        table = survey(facts, weights, offers, engines=DEPLOYABLE)
         return make_plan(facts, weights, table, Choices(name=name, template=str(template), **choices), self.account)
 
     def deploy(self, plan: Plan, *, cancel: CancelToken | None = None, wait: bool = True, rollback: bool = True) -> str:

@@ -47,7 +47,7 @@ def test_fit_is_a_table_with_the_recommended_type_marked() -> None:
     assert shown.code == 0, shown.err
     marked = [line for line in shown.out.splitlines() if line.endswith("recommended")]
     assert len(marked) == 1
-    assert f"Recommended: {marked[0].split()[0]}." in shown.out
+    assert f"Recommended: {marked[0].split()[0]} with huggingface, context up to 512. sagewizard deploy" in shown.out
     assert len(run("fit", "sample", "--all").out.splitlines()) > 250
 
 
@@ -79,6 +79,20 @@ def test_a_plan_is_printed_or_written_and_changes_nothing(
     assert document["endpoint"] == json.loads(json.dumps(document))["endpoint"]
     assert document["endpoint"]["name"] == "cli-planned"
     assert inventory(sandbox, "cli-planned") == []
+
+
+def test_a_type_without_quota_is_planned_for_only_when_that_is_said(sandbox_home: Path, tmp_path: Path) -> None:
+    asked = ("--sandbox", "plan", "sample", "--name", "no-quota", "--instance-type", "ml.p4d.24xlarge")
+    refused = run(*asked)
+    assert refused.code == 3
+    assert "--without-quota" in refused.err
+    planned = run(*asked, "--without-quota", "-o", str(tmp_path / "plan.yaml"))
+    assert planned.code == 0, planned.err
+    assert "servicequotas/home/services/sagemaker/quotas/L-" in planned.err
+    assert "endpoint.quota" in read_plan(tmp_path / "plan.yaml").reasons
+    deployed = run("--sandbox", "deploy", str(tmp_path / "plan.yaml"), "--yes")
+    assert deployed.code == 3
+    assert "may run 0 of ml.p4d.24xlarge" in deployed.err
 
 
 def test_an_option_counts_more_than_the_environment_and_that_more_than_the_config_file(sandbox_home: Path) -> None:

@@ -63,6 +63,20 @@ def test_an_edit_that_the_image_does_not_follow_is_refused(
     assert inventory(sandbox, "edited-apart") == []
 
 
+def test_a_volume_that_the_edited_type_does_not_take_is_refused(
+    sandbox: RunningSandbox, sandbox_home: Path, tmp_path: Path
+) -> None:
+    path = _planned(tmp_path, "edited-volume")
+    own = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/serving:v3"
+    for keys, value in (("instance_type", "ml.m5d.large"), ("volume_gb", 100)):
+        _edit(path, "endpoint", keys, value=value)
+    _edit(path, "container", "image", value=own)
+    refused = run("--sandbox", "deploy", str(path), "--yes")
+    assert refused.code == 3, refused.err
+    assert "volume of 100 GB, but ml.m5d.large has a disk of its own" in refused.err
+    assert inventory(sandbox, "edited-volume") == []
+
+
 def test_whatever_runs_a_plan_refuses_what_the_image_does_not_follow(
     sandbox: RunningSandbox, sandbox_home: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ def test_a_model_without_a_template_is_not_recommended_for_deployment(tmp_path: 
     assert shown.code == 0, shown.err
     assert "sagewizard deploy" not in shown.out
     assert "Recommended:" not in shown.out
+    assert "The cheapest that holds it with head room: ml." in shown.out
     assert "Warning: There is no inference template for" in shown.err
     assert "--template" in shown.err
 

@@ -10,8 +10,11 @@ from core.cancellation import CancelToken
 from core.deployments.events import Event
 from core.deployments.runner import deploy
 from core.errors import RefusedError
+from core.sandbox.quotas import quota_code
 from tests.e2e.small_model import ECHO
 from tests.e2e.stand import Stand
+
+_QUOTAS = "https://us-east-1.console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 
 
 def test_a_name_that_is_taken_is_refused_before_anything_is_made(stand: Stand) -> None:
@@ -91,8 +94,29 @@ def test_a_role_that_sagemaker_may_not_assume_is_refused_before_anything_is_made
 
 
 def test_a_type_without_quota_is_refused(stand: Stand) -> None:
-    with pytest.raises(RefusedError, match="may run 0 of"):
+    with pytest.raises(RefusedError, match="may run 0 of") as refused:
         stand.plan("no-quota", instance_type="ml.p4d.24xlarge")
+    assert f"{_QUOTAS}/{quota_code('ml.p4d.24xlarge')}" in refused.value.fix
+    assert "“ml.p4d.24xlarge for endpoint usage”" in refused.value.fix
+    assert "`sagewizard --sandbox sandbox quota ml.p4d.24xlarge 1`" in refused.value.fix
+    assert "--without-quota" in refused.value.fix
+
+
+def test_a_type_without_quota_can_be_planned_for_knowingly_but_not_run(stand: Stand) -> None:
+    plan = stand.plan("planned-without-quota", instance_type="ml.p4d.24xlarge", without_quota=True)
+    assert plan.endpoint.instance_type == "ml.p4d.24xlarge"
+    reason = plan.reasons["endpoint.quota"]
+    assert "may run 0 of it and 0 are in use" in reason
+    assert f"{_QUOTAS}/{quota_code('ml.p4d.24xlarge')}" in reason
+    with pytest.raises(RefusedError, match="may run 0 of") as refused:
+        stand.deploy(plan)
+    assert f"{_QUOTAS}/{quota_code('ml.p4d.24xlarge')}" in refused.value.fix
+    assert stand.stages("started") == ["inspect"]
+    assert stand.left_of("planned-without-quota") == []
+
+
+def test_with_quota_a_plan_says_nothing_of_it(stand: Stand) -> None:
+    assert "endpoint.quota" not in stand.plan("with-quota", without_quota=True).reasons
 
 
 def test_the_wrong_region_is_refused(stand: Stand) -> None:

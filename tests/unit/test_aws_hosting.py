@@ -207,6 +207,49 @@ def test_a_model_on_a_prefix_says_that_it_is_not_compressed(stub: Stubber, clien
     )
 
 
+@pytest.mark.parametrize("volume", [None, 100])
+def test_a_config_asks_for_the_volume_and_tells_of_it(stub: Stubber, clients: OneClient, volume: int | None) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/c"
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": "m",
+        "InstanceType": "ml.m5.large",
+        "InitialInstanceCount": 1,
+        "InitialVariantWeight": 1.0,
+        "ContainerStartupHealthCheckTimeoutInSeconds": 60,
+        "ModelDataDownloadTimeoutInSeconds": 120,
+        **({"VolumeSizeInGB": volume} if volume else {}),
+    }
+    stub.add_response(
+        "create_endpoint_config",
+        {"EndpointConfigArn": arn},
+        {"EndpointConfigName": "c", "ProductionVariants": [variant], "Tags": []},
+    )
+    stub.add_response(
+        "describe_endpoint_config",
+        {
+            "EndpointConfigName": "c",
+            "EndpointConfigArn": arn,
+            "ProductionVariants": [variant],
+            "CreationTime": datetime(2026, 1, 1, tzinfo=UTC),
+        },
+    )
+    made = hosting.create_endpoint_config(
+        clients,
+        "c",
+        model_name="m",
+        instance_type="ml.m5.large",
+        instance_count=1,
+        variant="AllTraffic",
+        startup_timeout_seconds=60,
+        download_timeout_seconds=120,
+        volume_gb=volume,
+        tags={},
+    )
+    assert made == arn
+    assert hosting.describe_endpoint_config(clients, "c").variants[0].volume_gb == volume
+
+
 def test_a_taken_name_is_refused(stub: Stubber, clients: OneClient) -> None:
     stub.add_client_error(
         "create_endpoint", "ValidationException", 'Cannot create already existing endpoint "arn:aws:sagemaker:…/e".'

@@ -15,7 +15,7 @@ def test_a_folder_that_cannot_be_replaced_is_said(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("tui.commands.package.TemporaryDirectory", refuse)
-    monkeypatch.setattr("tui.commands.package.study", lambda *_: None)
+    monkeypatch.setattr("tui.commands.package.study", lambda *_, **__: None)
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "inference.py").write_text("")
     assert cli.run(["package", "sample", "-o", str(tmp_path), "--force"]) == 1

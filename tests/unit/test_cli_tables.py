@@ -43,3 +43,21 @@ def test_no_line_is_wider_than_the_terminal(rows: list[tuple[str, str]], width: 
 def test_a_pipe_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert "x" * 200 in table([Column("A")], [["x" * 200]])
+
+
+SPARING = [Column("Type", whole=True), Column("GPU", spare=1), Column("Month", number=True, spare=2), Column("")]
+MACHINES = [["ml.g6e.12xlarge", "4 × L40S", "$9,578", "the account has no quota for it"]]
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [(80, ["Type", "GPU", "Month"]), (44, ["Type", "GPU", "Month"]), (40, ["Type", "GPU"]), (30, ["Type"])],
+)
+def test_what_can_be_spared_makes_room_and_names_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, width: int, headings: list[str]
+) -> None:
+    monkeypatch.setattr(tables, "_width_to_keep", lambda: width)
+    first, line = table(SPARING, MACHINES).splitlines()
+    assert first.split() == headings
+    assert "ml.g6e.12xlarge" in line
+    assert len(line) <= width

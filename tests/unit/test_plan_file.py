@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.deployments.names import artifact_prefix_for, endpoint_name_from, role_name_for
-from core.deployments.plan import DIALECTS
+from core.deployments.plan import DIALECTS, Plan
 from core.deployments.plan_file import check_plan, looks_like_plan, plan_to_json, plan_to_yaml, read_plan
+from core.deployments.planner import summarise
 from core.endpoints import dialects
 from core.errors import NotFoundError, RefusedError, UsageError
 from core.external_text import clean_line
@@ -23,6 +25,29 @@ def test_a_plan_survives_its_file(tmp_path: Path, suffix: str, write: object) ->
     path.write_text(write(a_plan()))
     assert looks_like_plan(str(path))
     assert read_plan(path) == a_plan()
+
+
+@pytest.mark.parametrize("write", [plan_to_json, plan_to_yaml])
+@pytest.mark.parametrize("volume", [1, 100, 512])
+def test_a_volume_survives_its_file(tmp_path: Path, write: Callable[[Plan], str], volume: int) -> None:
+    plan = replace(a_plan(), endpoint=replace(a_plan().endpoint, volume_gb=volume))
+    path = tmp_path / "plan.yaml"
+    path.write_text(write(plan))
+    assert read_plan(path) == plan
+
+
+def test_a_plan_from_before_there_were_volumes_is_read(tmp_path: Path) -> None:
+    document = yaml.safe_load(plan_to_yaml(a_plan()))
+    del document["endpoint"]["volume_gb"]
+    path = tmp_path / "older.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert read_plan(path) == a_plan()
+
+
+def test_a_plan_tells_of_its_volume() -> None:
+    plan = replace(a_plan(), endpoint=replace(a_plan().endpoint, volume_gb=100))
+    assert "on ml.m5.large with a volume of 100 GB as “tiny”" in summarise(plan)
+    assert "on ml.m5.large as “tiny”" in summarise(a_plan())
 
 
 def _edited(tmp_path: Path, *keys: str | int, value: object) -> Path:
@@ -45,6 +70,12 @@ def _edited(tmp_path: Path, *keys: str | int, value: object) -> Path:
         (("endpoint", "instance_type"), "ml.m5.larg", "ml.m5.large"),
         (("endpoint", "name"), "no_good", "no-good"),
         (("endpoint", "startup_timeout_seconds"), 5, "60 to 3600"),
+        (("endpoint", "volume_gb"), 0, "1 to 512 GB"),
+        (("endpoint", "volume_gb"), 513, "1 to 512 GB"),
+        (("endpoint", "volume_gb"), -1, "endpoint.volume_gb"),
+        (("endpoint", "volume_gb"), 1.5, "endpoint.volume_gb"),
+        (("endpoint", "volume_gb"), "30", "endpoint.volume_gb"),
+        (("endpoint", "volume_gb"), True, "endpoint.volume_gb"),
         (("version",), 99, "version 99"),
         (("container", "environment"), {"A": "x" * 1025}, "1,024"),
         (("role", "arn"), "arn:aws:iam::123456789012:role/x", "exactly one"),

@@ -69,6 +69,25 @@ def test_what_nothing_is_known_against_is_not_refused(plan: Plan) -> None:
     assert misplacement(plan) is None
 
 
+def with_volume(plan: Plan, volume_gb: int) -> Plan:
+    return replace(plan, endpoint=replace(plan.endpoint, volume_gb=volume_gb))
+
+
+def test_a_volume_beside_a_disk_of_its_own_is_refused_with_a_way_out() -> None:
+    plan = with_volume(placed(_GPU, "ml.g5.xlarge"), 100)
+    with pytest.raises(RefusedError) as refused:
+        refuse_misplacement(plan)
+    assert "volume of 100 GB, but ml.g5.xlarge has a disk of its own (250 GB)" in refused.value.message
+    assert "endpoint.volume_gb" in refused.value.fix
+    assert "--instance-type ml.g5.xlarge" in refused.value.fix
+    assert misplacement(plan) == refused.value.message
+
+
+@pytest.mark.parametrize("name", ["ml.m5.large", "ml.p3.2xlarge"])
+def test_a_volume_where_there_is_no_other_disk_or_nobody_knows_is_not_refused(name: str) -> None:
+    assert misplacement(with_volume(placed(f"{_OWN}:v3", name), 100)) is None
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1"])
 @pytest.mark.parametrize("name", ["ml.m5.large", "ml.t2.medium", "ml.g4dn.xlarge", "ml.p4d.24xlarge", "ml.p5.48xlarge"])
 def test_what_the_planner_chooses_is_never_refused(name: str, region: str) -> None:

@@ -94,3 +94,13 @@ def test_a_plan_whose_image_does_not_run_on_its_type_is_decided_anew_when_the_ty
     assert must_be_decided_anew(plan, choices, type_asked_for=True)
     assert not must_be_decided_anew(plan, choices)
     assert not must_be_decided_anew(a_plan(), Choices(instance_type="ml.m5.large"), type_asked_for=True)
+
+
+def test_a_volume_stays_where_nothing_follows_from_the_choices() -> None:
+    plan = replace(a_plan(), endpoint=replace(a_plan().endpoint, volume_gb=100))
+    assert revise(plan, Choices(name="other", instance_count=3)).endpoint.volume_gb == 100
+
+
+def test_a_plan_made_anew_for_a_type_without_quota_is_chosen_so_again() -> None:
+    assert choices_over(a_plan(), Choices(without_quota=True)).without_quota
+    assert not choices_over(a_plan(), Choices()).without_quota

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from core.instances.catalog import catalog
 from core.sandbox.hosting import errors
 from core.sandbox.hosting.checks import AccountView
 from core.sandbox.hosting.listing import Listed, page
@@ -157,4 +158,7 @@ def _accepted_variant(
         raise errors.invalid(f"InitialInstanceCount of production variant {variant['VariantName']} must be at least 1.")
     if variant["ModelName"] not in records.models:
         raise errors.not_found("model", arn_of(account, region, "model", variant["ModelName"]))
+    instance = catalog().get(variant["InstanceType"])  # `None` for one that is newer than the catalog
+    if variant.get("VolumeSizeInGB") is not None and instance and instance.storage_bytes:
+        raise errors.no_volume(instance.name)
     return {"InitialVariantWeight": 1.0, **variant}

@@ -29,6 +29,12 @@ def not_found(what: str, arn: str) -> ApiError:
     return invalid(f'Could not find {what} "{arn}".')
 
 
+def no_volume(instance_type: str) -> ApiError:
+    """Return the refusal of a volume for a type that has a disk of its own."""
+    # The words are known from two quotations alone (autogluon-cloud's pull request 50 is one): AWS's may go on.
+    return invalid(f"VolumeSize parameter is not allowed for the selected Instance type {instance_type}")
+
+
 def in_progress(arn: str) -> ApiError:
     """Return the refusal to touch an endpoint that is being created, updated or deleted."""
     return invalid(f'Cannot update in-progress endpoint "{arn}".')

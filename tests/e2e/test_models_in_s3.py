@@ -1,0 +1,94 @@
+"""A model that lies in S3: looked at, planned, deployed, and refused once it has changed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.aws.object_reading import S3Objects
+from core.cancellation import CancelToken
+from core.deployments.planner import Choices, make_plan
+from core.endpoints.invocation import invoke
+from core.errors import RefusedError
+from core.instances.offers import fetch_offers
+from core.instances.survey import survey
+from core.models.inspection import inspect_model
+from core.models.reference import parse_reference
+from core.models.weight_set import select_weight_set
+from core.serving.engines import DEPLOYABLE
+from tests.e2e.program import run
+from tests.e2e.small_model import ECHO, write_model, write_template
+from tests.e2e.stand import Stand
+
+BUCKET = "models-of-mine"
+
+
+@pytest.fixture
+def address(stand: Stand) -> str:
+    """A small model in the sandbox's S3, beside what a bucket has around it."""
+    s3 = stand.account.clients.get("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    for path in sorted(write_model(stand.folder / "model").iterdir()):
+        s3.put_object(Bucket=BUCKET, Key=f"llms/small/{path.name}", Body=path.read_bytes())
+    s3.put_object(Bucket=BUCKET, Key="llms/small/", Body=b"")
+    s3.put_object(Bucket=BUCKET, Key="llms/smaller/config.json", Body=b"{")
+    return f"s3://{BUCKET}/llms/small/"
+
+
+def planned(stand: Stand, address: str, name: str) -> Any:
+    account = stand.account
+    facts = inspect_model(parse_reference(address), stand.hub, CancelToken(), S3Objects(account.clients))
+    weights = select_weight_set(facts)
+    table = survey(facts, weights, fetch_offers(account.clients, cancel=CancelToken()), engines=DEPLOYABLE)
+    template = write_template(stand.folder / "template", ECHO)
+    return make_plan(facts, weights, table, Choices(name=name, template=str(template)), account)
+
+
+def test_a_model_in_s3_is_deployed_and_answers(stand: Stand, address: str) -> None:
+    plan = planned(stand, address, "from-s3")
+    assert plan.model.reference == address
+    assert all(file.etag for file in plan.model.files)
+    identifier = stand.deploy(plan)
+    answer = invoke(stand.account, "from-s3", b'"hello"', content_type="application/json", cancel=CancelToken())
+    assert b"heard hello" in answer.body
+    stand.remove(identifier)
+    assert stand.left_of("from-s3") == []
+    s3 = stand.account.clients.get("s3")
+    assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] > 3  # what was there stays
+
+
+def test_a_model_that_changed_in_s3_since_its_plan_is_refused(stand: Stand, address: str) -> None:
+    plan = planned(stand, address, "changed")
+    key = "llms/small/config.json"
+    s3 = stand.account.clients.get("s3")
+    body = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    s3.put_object(Bucket=BUCKET, Key=key, Body=body.replace(b"4", b"5"))
+    with pytest.raises(RefusedError, match="not as it was when the plan was made"):
+        stand.deploy(plan)
+    assert stand.left_of("changed") == []
+
+
+def test_fit_and_package_by_command(stand: Stand, address: str, tmp_path: Path) -> None:
+    fitted = run("--sandbox", "fit", address.rstrip("/"), "--json")
+    assert fitted.code == 0, fitted.err
+    model = fitted.document["model"]
+    assert (model["reference"], model["architecture"], model["revision"]) == (address, "GPTNeoForCausalLM", None)
+    packed = run("--sandbox", "package", address, "-o", str(tmp_path / "artifact"), "--json")
+    assert packed.code == 0, packed.err
+    assert (tmp_path / "artifact" / "config.json").read_bytes() == (stand.folder / "model" / "config.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "words"),
+    [
+        ("s3://no-such-bucket-anywhere/x/", 1, "no-such-bucket-anywhere"),
+        ("s3://A/x", 2, "bucket"),
+        ("s3://models-of-mine/nothing/", 3, "has no files"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence(stand: Stand, address: str, code: int, words: str) -> None:
+    stand.account.clients.get("s3").create_bucket(Bucket=BUCKET)
+    ended = run("--sandbox", "fit", address)
+    assert ended.code == code, ended.err
+    assert words in ended.err
+    assert "Traceback" not in ended.err
