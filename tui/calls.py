@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from core.endpoints.conversation import Conversation
     from core.endpoints.desk import EndpointSummary
     from core.endpoints.details import EndpointDetails
-    from core.instances.fit import FitTable
+    from core.instances.offers import Offers
     from core.models.facts import ModelFacts, WeightSet
     from core.models.hub import HubClient
+    from core.models.local_places import Place
+    from core.models.search import SearchPage, SearchQuery
     from tui.draft import Draft
 
 
@@ -43,21 +45,28 @@ def list_endpoints(account: "Account") -> "tuple[EndpointSummary, ...]":
     return desk.list_endpoints(account)
 
 
-def inspect_model(text: str, hub: "Callable[[], HubClient]", cancel: CancelToken) -> "tuple[ModelFacts, WeightSet]":
-    """Return the facts of the model that `text` names, and what of it would be packaged."""
+def inspect_model(
+    text: str, hub: "Callable[[], HubClient]", account: "Account | None", cancel: CancelToken
+) -> "tuple[ModelFacts, WeightSet]":
+    """Return the facts of the model that `text` names, and what of it would be packaged.
+
+    A model in S3 is read with the `account`, where one is open.
+    """
+    from core.aws.object_reading import S3Objects
     from core.models import inspection
     from core.models.reference import parse_reference
     from core.models.weight_set import select_weight_set
 
-    facts = inspection.inspect_model(parse_reference(text), hub(), cancel)
+    objects = S3Objects(account.clients) if account else None
+    facts = inspection.inspect_model(parse_reference(text), hub(), cancel, objects)
     return facts, select_weight_set(facts)
 
 
-def survey(account: "Account", facts: "ModelFacts", weights: "WeightSet", cancel: CancelToken) -> "FitTable":
-    """Return how the model fits every instance type, with the account's prices and quotas."""
-    from core.instances import survey as instances
+def fetch_offers(account: "Account", cancel: CancelToken) -> "Offers":
+    """Return the account's prices and quotas."""
+    from core.instances import offers
 
-    return instances.survey(facts, weights, account.clients, cancel=cancel)
+    return offers.fetch_offers(account.clients, cancel=cancel)
 
 
 def list_roles(account: "Account") -> "tuple[Role, ...]":
@@ -97,6 +106,8 @@ def make_plan(account: "Account", draft: "Draft") -> "Plan":
         instance_type=draft.instance_type,
         instance_count=draft.instance_count,
         role=draft.role.arn if isinstance(draft.role, GivenRole) else None,
+        context=draft.context,
+        concurrency=draft.concurrency,
     )
     return planner.make_plan(draft.facts, draft.weights, draft.table, choices, account)
 
@@ -175,3 +186,43 @@ def follow_logs(account: "Account", name: str, cancel: CancelToken) -> "Iterator
     from core.endpoints import desk
 
     return desk.follow_logs(account, name, cancel=cancel, follow=True)
+
+
+def search_models(query: "SearchQuery", hub: "Callable[[], HubClient]", cancel: CancelToken) -> "SearchPage":
+    """Return the first page of the models on the Hub that the query describes."""
+    from core.models import search
+
+    return search.search_models(query, hub(), cancel)
+
+
+def more_models(page: "SearchPage", hub: "Callable[[], HubClient]", cancel: CancelToken) -> "SearchPage":
+    """Return the page of models after `page`."""
+    from core.models import search
+
+    return search.more_models(page, hub(), cancel)
+
+
+def list_places(text: str, account: "Account | None", cancel: CancelToken) -> "tuple[Place, ...]":
+    """Return the folders of this machine, or the buckets and prefixes in S3, that go on from what is typed.
+
+    Raises:
+        SagewizardError: S3 is meant, and no account is open or it does not say.
+    """
+    from core.models.local_places import folders_like
+
+    if not text.startswith("s3://"):
+        return folders_like(text)
+    if account is None:
+        raise SagewizardError("No account is open to look into S3 with.")
+    from core.aws.object_reading import S3Objects
+    from core.models.stored_places import prefixes_like
+
+    return prefixes_like(text, S3Objects(account.clients), cancel)
+
+
+def fetch_card(text: str, revision: str | None, hub: "Callable[[], HubClient]", cancel: CancelToken) -> str:
+    """Return the card of the model that `text` names as Markdown that is safe to show; empty when it has none."""
+    from core.models import card
+    from core.models.reference import parse_reference
+
+    return card.fetch_card(parse_reference(text), revision, hub(), cancel).readable

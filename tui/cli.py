@@ -16,6 +16,7 @@ from tui.session import Session, pass_session
 
 COMMANDS: Final = {
     "demo": "Deploy the bundled model in the sandbox, ask it three questions, delete it all.",
+    "search": "Look for models on the Hub.",
     "fit": "Show which instance types a model fits on, and what they cost.",
     "plan": "Decide everything about a deployment and write it down; change nothing.",
     "package": "Build the artifact that SageMaker serves, on this machine.",

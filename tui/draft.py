@@ -10,8 +10,13 @@ from typing import Final, Literal
 from core.aws.roles import Role
 from core.deployments.plan import Plan
 from core.instances.fit import FitRow, FitTable
+from core.instances.offers import Offers
+from core.instances.survey import survey
 from core.models.facts import ModelFacts, WeightSet
+from core.models.memory import cache_of, context_limit
 from core.models.reference import SAMPLE
+from core.models.weight_set import select_weight_set
+from core.serving.engines import DEPLOYABLE
 
 StepName = Literal["model", "size", "instance", "role", "review"]
 STEPS: Final[tuple[StepName, ...]] = ("model", "size", "instance", "role", "review")
@@ -43,15 +48,24 @@ RoleChoice = NewRole | GivenRole
 class Draft:
     """The answers. `None` means: not answered, so the default holds.
 
-    `stale` are steps whose answers rest on something that changed since they were seen; `notes` say what a change
-    dropped.
+    `offers` are the account's prices and quotas; with the model's facts, a context (tokens) and a number of requests at
+    once they make the `table`, anew whenever one of them changes. `variant` is which of the model's weights.
+    `displaced` is a chosen type that gave way because it holds no longer what is asked for: it is taken again as soon
+    as it does. `stale` are steps whose answers rest on something that changed since they were seen; `notes` say what a
+    change dropped.
     """
 
     reference: str = SAMPLE
     facts: ModelFacts | None = None
     weights: WeightSet | None = None
+    variant: str | None = None
+    remote_code: bool = False
+    offers: Offers | None = None
+    context: int | None = None
+    concurrency: int = 1
     table: FitTable | None = None
     instance_type: str | None = None
+    displaced: str | None = None
     instance_count: int = 1
     roles: tuple[Role, ...] | None = None
     role: RoleChoice | None = None
@@ -70,6 +84,8 @@ class Draft:
             reference=text,
             facts=None,
             weights=None,
+            variant=None,
+            remote_code=False,
             table=None,
             plan=None,
             notes=(),
@@ -77,23 +93,89 @@ class Draft:
         )
 
     def with_model(self, facts: ModelFacts, weights: WeightSet) -> "Draft":
-        """Return the draft with what was found out about the model."""
-        return replace(self, facts=facts, weights=weights, table=None, plan=None)
+        """Return the draft with what was found out about the model; a context that it does not hold is dropped."""
+        limit, notes, context = context_limit(facts), self.notes, self.context
+        if context is not None and limit is not None and context > limit:
+            notes = (*notes, f"This model attends to {limit:,} tokens at most, so the context is its own again.")
+            context = None
+        return replace(self, facts=facts, weights=weights, context=context, table=None, plan=None, notes=notes).fitted()
+
+    def with_variant(self, variant: str | None) -> "Draft":
+        """Return the draft with other weights of the same model.
+
+        Raises:
+            SagewizardError: the model has no such variant, or not all of it.
+        """
+        if self.facts is None or self.weights is None or variant == self.weights.variant:
+            return self
+        weights = select_weight_set(self.facts, variant=variant, remote_code=self.remote_code)
+        return replace(self, weights=weights, variant=variant, table=None, plan=None).fitted()
+
+    def with_remote_code(self, trusted: bool) -> "Draft":
+        """Return the draft with the model's own code to be run, or not.
+
+        Raises:
+            SagewizardError: the model brings none, or not all of it.
+        """
+        if self.facts is None or trusted == self.remote_code:
+            return self
+        weights = select_weight_set(self.facts, variant=self.variant, remote_code=trusted)
+        return replace(self, weights=weights, remote_code=trusted, table=None, plan=None).fitted()
+
+    def with_offers(self, offers: Offers) -> "Draft":
+        """Return the draft with the account's prices and quotas."""
+        return replace(self, offers=offers, plan=None).fitted()
+
+    def with_demand(self, context: int | None, concurrency: int) -> "Draft":
+        """Return the draft for conversations of `context` tokens (`None`: the default) and so many requests at once.
+
+        Raises:
+            UsageError: the model does not attend to so many, or a number is below 1.
+        """
+        if (context, concurrency) == (self.context, self.concurrency):
+            return self
+        return replace(self, context=context, concurrency=concurrency, plan=None, notes=()).fitted()
+
+    def fitted(self) -> "Draft":
+        """Return the draft with its table, where everything is known that it takes."""
+        if self.facts is None or self.weights is None or self.offers is None:
+            return self
+        return self.with_table(
+            survey(
+                self.facts,
+                self.weights,
+                self.offers,
+                context=self.context,
+                concurrency=self.concurrency,
+                engines=DEPLOYABLE,
+            )
+        )
 
     def with_table(self, table: FitTable) -> "Draft":
         """Return the draft with the fits; a chosen type that no longer fits gives way to the recommended one."""
         fitted = replace(self, table=table, plan=None)
-        row = fitted.row
-        if self.instance_type is None or (row is not None and row.fit.fits):
+        wanted = self.instance_type or self.displaced
+        if wanted is None:
             return fitted
+        notes = tuple(note for note in self.notes if not note.startswith(_gave_way(wanted)))
+        row = next((row for row in table.rows if row.fit.instance.name == wanted), None)
+        if row is not None and row.fit.fits:
+            return replace(fitted, instance_type=wanted, displaced=None, notes=notes)
         instead = f"{table.recommended} is proposed instead" if table.recommended else "no other type holds it"
-        note = f"{self.instance_type} does not hold this model: {instead}."
-        return replace(fitted, instance_type=None, notes=(*self.notes, note), stale=self.stale | {"instance"})
+        return replace(
+            fitted,
+            instance_type=None,
+            displaced=wanted,
+            notes=(*notes, f"{_gave_way(wanted)}: {instead}."),
+            stale=self.stale | {"instance"},
+        )
 
     def with_instance(self, name: str) -> "Draft":
         """Return the draft with an instance type chosen; the recommended one is the default, so no choice at all."""
         chosen = None if self.table and name == self.table.recommended else name
-        return self if chosen == self.instance_type else replace(self, instance_type=chosen, plan=None, notes=())
+        if chosen == self.instance_type and self.displaced is None:
+            return self
+        return replace(self, instance_type=chosen, displaced=None, plan=None, notes=())
 
     def with_count(self, count: int) -> "Draft":
         """Return the draft with a number of instances, at least one."""
@@ -142,6 +224,23 @@ class Draft:
         each = self.row.price.usd_per_hour if self.row else None
         return None if each is None else each * self.instance_count
 
+    @property
+    def demand_counts(self) -> bool:
+        """Whether a context and requests at once change what the model needs: not where it keeps nothing of them."""
+        if self.facts is None:
+            return True
+        cache = cache_of(self.facts)
+        return cache is None or bool(cache.parts)
+
+    @property
+    def what_is_missing(self) -> str:
+        """What has to be known or decided before later steps can be shown, in a sentence."""
+        if self.facts is None:
+            return "First name a model and press Enter."
+        if self.table is None:
+            return "Which instances hold the model is still being worked out."
+        return "First choose an instance that holds the model."
+
     def reachable(self, step: StepName) -> bool:
         """Whether what the step needs has been answered."""
         if step == "model":
@@ -149,6 +248,11 @@ class Draft:
         if self.facts is None:
             return False
         return step in ("size", "instance") or self.row_is_usable
+
+
+def _gave_way(name: str) -> str:
+    """Return how the note of a type that gave way begins."""
+    return f"{name} does not hold this model"
 
 
 def usable(row: FitRow, count: int) -> bool:

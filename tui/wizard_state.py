@@ -7,8 +7,9 @@ from typing import Literal
 from core.errors import SagewizardError
 from tui.draft import Draft
 
-Question = Literal["model", "table", "roles", "role", "plan"]
-"""What the wizard asks core: the model's facts, the fit table, the account's roles, a role named by hand, the plan."""
+Question = Literal["model", "weights", "demand", "table", "roles", "role", "plan"]
+"""What the wizard asks core: the model's facts, other weights of it, another context or number of requests, the fit
+table, the account's roles, a role named by hand, the plan."""
 
 
 @dataclass(frozen=True, slots=True)

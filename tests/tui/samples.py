@@ -1,17 +1,20 @@
 """Values the screens are shown in tests: a model in shards, the machines it fits on, a plan, a run that failed."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from core.aws.roles import Role
 from core.deployments.events import STAGES, Event
 from core.deployments.plan import Plan
 from core.errors import DeploymentFailedError
-from core.instances.catalog import find_instance_type
+from core.instances.catalog import catalog, find_instance_type
 from core.instances.fit import Budget, Fit, FitRow, FitTable, LimitedBy
+from core.instances.offers import Offers
 from core.instances.prices import Price
 from core.instances.quotas import Quota
-from core.models.facts import LeftOut, ModelFacts, ModelFile, WeightSet
+from core.models.facts import LeftOut, ModelFacts, ModelFile, Pipeline, PipelinePart, ShardIndex, WeightSet
 from core.models.reference import HubReference
+from core.models.weight_set import select_weight_set
 from tests.unit.plans import a_plan
 from tui.draft import Draft
 from tui.runs import DeploymentRun
@@ -67,6 +70,81 @@ def a_table() -> FitTable:
         recommended="ml.g5.2xlarge",
         smallest_change=None,
     )
+
+
+_LANGUAGE = {
+    "model_type": "qwen2",
+    "num_hidden_layers": 28,
+    "hidden_size": 3584,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 32768,
+}
+
+
+def language_facts(**others: Any) -> ModelFacts:
+    """Return the facts of a model of 7.6 billion parameters in four shards, that attends to 32,768 tokens."""
+    files = (
+        ModelFile("config.json", 900),
+        ModelFile("model.safetensors.index.json", 30_000),
+        *(ModelFile(f"model-0000{number}-of-00004.safetensors", 3_800_000_000) for number in (1, 2, 3, 4)),
+        ModelFile("tokenizer.json", 7_000_000),
+        ModelFile("pytorch_model.bin", 15_200_000_000),
+    )
+    shards = tuple(file.path for file in files if file.path.startswith("model-"))
+    known: dict[str, Any] = {
+        "reference": HubReference("org/language"),
+        "revision": "0123456789abcdef0123456789abcdef01234567",
+        "files": files,
+        "config": _LANGUAGE,
+        "task": "text-generation",
+        "library": "transformers",
+        "architecture": "Qwen2ForCausalLM",
+        "parameters": 7_615_616_512,
+        "dtype": "bfloat16",
+        "indexes": (ShardIndex("model.safetensors.index.json", shards),),
+    }
+    return ModelFacts(**{**known, **others})
+
+
+def gguf_facts(*quantizations: str) -> ModelFacts:
+    """Return the facts of a repository with one GGUF file for each quantization, each twice as large as the last."""
+    sizes = enumerate(quantizations or ("Q4_K_M", "Q8_0"))
+    files = tuple(ModelFile(f"language-{name}.gguf", 4 * 10**9 * 2**number) for number, name in sizes)
+    return language_facts(reference=HubReference("org/language-GGUF"), files=files, indexes=(), library="gguf")
+
+
+def picture_facts() -> ModelFacts:
+    """Return the facts of a pipeline that makes pictures, with weights in two variants."""
+    files = (
+        ModelFile("model_index.json", 500),
+        ModelFile("unet/config.json", 500),
+        ModelFile("unet/diffusion_pytorch_model.safetensors", 5 * 10**9),
+        ModelFile("unet/diffusion_pytorch_model.fp16.safetensors", 5 * 10**9 // 2),
+    )
+    unet = PipelinePart("unet", "diffusers", "UNet2DConditionModel")
+    return ModelFacts(
+        reference=HubReference("org/pictures"),
+        revision=None,
+        files=files,
+        task="text-to-image",
+        library="diffusers",
+        pipeline=Pipeline("StableDiffusionXLPipeline", (unet,), 1024),
+    )
+
+
+def some_offers(**quotas: int) -> Offers:
+    """Return list prices, and a quota of two of every type; those named (`ml_g5_xlarge=0`) have so many."""
+    named = {name.replace("_", "."): limit for name, limit in quotas.items()}
+    limits = {name: named.get(name, 2) for name in catalog()}
+    return Offers(quotas={name: Quota(limit, 0, "L-12345678", "us-east-1") for name, limit in limits.items()})
+
+
+def a_fitted_draft(facts: ModelFacts | None = None, offers: Offers | None = None) -> Draft:
+    """Return a draft whose table is reckoned from the model's facts and the account's offers, as in the program."""
+    facts = facts or language_facts()
+    draft = Draft(reference=str(facts.reference), roles=some_roles(), seen=frozenset({"model"}))
+    return draft.with_model(facts, select_weight_set(facts)).with_offers(offers or some_offers())
 
 
 def some_roles() -> tuple[Role, ...]:

@@ -9,11 +9,13 @@ from core.cancellation import CancelToken
 from core.deployments.plan import Plan
 from core.deployments.planner import Choices, make_plan
 from core.deployments.runner import deploy
+from core.instances.offers import fetch_offers
 from core.instances.survey import survey
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
 from core.models.reference import FolderReference
 from core.models.weight_set import select_weight_set
+from core.serving.engines import DEPLOYABLE
 from tests.e2e.small_model import BROKEN, ECHO, held_back, write_model, write_template
 from tests.tui.driving import SANDBOX, shown, type_text, until, until_screen, until_shown, words
 from tui import navigation
@@ -63,7 +65,8 @@ class _Account:
         template = write_template(self._folder / f"template-{name}", code)
         facts = inspect_model(FolderReference(model), HubClient(), CancelToken())
         weights = select_weight_set(facts)
-        table = survey(facts, weights, self.account.clients, cancel=CancelToken())
+        offers = fetch_offers(self.account.clients, cancel=CancelToken())
+        table = survey(facts, weights, offers, engines=DEPLOYABLE)
         return make_plan(facts, weights, table, Choices(name=name, template=str(template)), self.account)
 
     def endpoint(self, name: str, code: str) -> None:

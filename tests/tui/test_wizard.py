@@ -191,7 +191,7 @@ async def test_the_whole_reason_of_a_row_is_one_key_away_from_the_button() -> No
         await until(
             pilot, lambda: "Model: " in words(app) and "enter changes it" in words(app), "the first row's reason"
         )
-        await pilot.press(*["down"] * 5)
+        await pilot.press(*["down"] * 6)
         await until(pilot, lambda: f"2.6.0-transformers4.51.3-cpu-v2 – {why}" in words(app), "the container's reason")
         await until_shown(pilot, "Create endpoint – $0.115/h")
 

@@ -10,7 +10,7 @@ import click
 from core.errors import CancelledByUser, UsageError
 from core.quantities import format_hourly, format_monthly
 from tui.command_line import Command
-from tui.commands.model_study import choices_from, plan_options, study
+from tui.commands.model_study import choices_from, conversion_option, plan_options, study, weight_options
 from tui.output import data, message
 from tui.progress import shown_run
 from tui.session import Session, pass_session
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 @click.command(cls=Command)
 @click.argument("target", metavar="MODEL|PLAN")
 @plan_options
+@weight_options
+@conversion_option
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing; take what is recommended.")
 @click.option("--no-wait", is_flag=True, help="Return when AWS has accepted to create the endpoint.")
 @click.option("--no-rollback", is_flag=True, help="If it fails, leave what was made for a look at it.")
@@ -79,6 +81,8 @@ def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[
     plan = read_plan(path)
     choices = choices_from(session, options, plan)
     anew = must_be_decided_anew(plan, choices, type_asked_for=options["instance_type"] is not None)
+    # Other weights, or code that the plan does not have, are other files.
+    anew = anew or options["variant"] is not None or (options["remote_code"] and not plan.model.remote_code)
     if not anew:
         refuse_misplacement(plan)
     account = session.account(plan_region=plan.region)
@@ -86,7 +90,12 @@ def _from_file(session: Session, path: Path, options: dict[str, Any]) -> "tuple[
     if anew:
         message("What follows from the changed options, such as the image and the time-outs, is decided anew.")
         choices = choices_over(plan, choices)
-        looked = study(session, str(planned_reference(plan)))
+        looked = study(
+            session,
+            str(planned_reference(plan)),
+            variant=options["variant"],
+            remote_code=options["remote_code"] or plan.model.remote_code,
+        )
         table = looked.table(session, account.clients, choices)
         return account, make_plan(looked.facts, looked.weights, table, choices, account)
     chosen_role = choices.role if choices.role not in {None, NEW_ROLE, plan.role.arn} else None
@@ -112,7 +121,7 @@ def _from_model(session: Session, model: str, options: dict[str, Any], *, asking
     choices = choices_from(session, options)
     account = session.account()
     account.identity()  # before the Hub is asked anything
-    looked = study(session, model)
+    looked = study(session, model, variant=options["variant"], remote_code=options["remote_code"])
     table = looked.table(session, account.clients, choices)
     if asking:
         choices = _ask(choices, account, table)

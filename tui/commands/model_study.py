@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from core.deployments.planner import Choices
     from core.instances.fit import FitTable
     from core.models.facts import ModelFacts, WeightSet
+    from core.models.reference import ModelReference
+    from core.models.stored_objects import ObjectStore
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -26,23 +28,27 @@ class Study:
     facts: "ModelFacts"
     weights: "WeightSet"
 
-    def table(self, session: Session, clients: "Clients | None", choices: "Choices") -> "FitTable":
-        """Return the fit table for the choices; without `clients`, from what the program itself knows."""
+    def table(self, session: Session, clients: "Clients", choices: "Choices") -> "FitTable":
+        """Return the fit table for the choices, on the engines that the program deploys."""
+        from core.instances.offers import fetch_offers
         from core.instances.survey import survey
+        from core.serving.engines import DEPLOYABLE
 
         with session.politely():
-            return survey(
-                self.facts,
-                self.weights,
-                clients,
-                cancel=session.cancel,
-                context=choices.context,
-                concurrency=choices.concurrency,
-            )
+            offers = fetch_offers(clients, cancel=session.cancel)
+        return survey(
+            self.facts,
+            self.weights,
+            offers,
+            context=choices.context,
+            concurrency=choices.concurrency,
+            engines=DEPLOYABLE,
+            count=choices.instance_count,
+        )
 
 
-def study(session: Session, text: str) -> Study:
-    """Return the model that `text` names, having looked at it where it is.
+def study(session: Session, text: str, *, variant: str | None = None, remote_code: bool = False) -> Study:
+    """Return the model that `text` names, having looked at it where it is; `variant` is which of its weights.
 
     Raises:
         SagewizardError: it cannot be found or read, or has no weights that can be packaged.
@@ -54,10 +60,50 @@ def study(session: Session, text: str) -> Study:
     reference = parse_reference(text)
     message(f"Looking at {reference}.")
     with session.politely():
-        facts = inspect_model(reference, session.hub(), session.cancel)
+        facts = inspect_model(reference, session.hub(), session.cancel, objects_for(session, reference))
     for warning in facts.warnings:
         message(f"Warning: {warning}")
-    return Study(facts, select_weight_set(facts))
+    return Study(facts, select_weight_set(facts, variant=variant, remote_code=remote_code))
+
+
+def objects_for(session: Session, reference: "ModelReference") -> "ObjectStore | None":
+    """Return where a model in S3 is read: the session's account; `None` for one that lies elsewhere.
+
+    Raises:
+        SagewizardError: the account cannot be opened.
+    """
+    from core.aws.object_reading import S3Objects
+    from core.models.reference import S3Reference
+
+    return S3Objects(session.account().clients) if isinstance(reference, S3Reference) else None
+
+
+def weight_options(command: _Decorated) -> _Decorated:
+    """Add the options that say which of a model's weights are meant, and whether its code is."""
+    options = (
+        click.option(
+            "--variant", metavar="NAME", help="Which weights: Q4_K_M of GGUF files, fp16 or plain of a pipeline."
+        ),
+        click.option(
+            "--trust-remote-code",
+            "remote_code",
+            is_flag=True,
+            help="Package the code that the model brings (auto_map), to be run in the container.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def conversion_option(command: _Decorated) -> _Decorated:
+    """Add the option that turns pickled weights into safetensors."""
+    return click.option(
+        "--convert-weights",
+        "convert",
+        is_flag=True,
+        help="Turn pickled weights (.bin) into safetensors while packaging.",
+    )(command)
 
 
 def plan_options(command: _Decorated) -> _Decorated:
@@ -104,6 +150,8 @@ def choices_from(session: Session, options: dict[str, Any], plan: "Plan | None" 
         # A plan was decided for a context: then only an option changes it, not a setting for plans to come.
         context=options["context"] if plan else number_setting(session, "context", options["context"]),
         concurrency=options["concurrency"] or 1,
+        without_quota=bool(options.get("without_quota")),
+        convert=bool(options.get("convert")),
     )
     if choices.name is not None:
         check_endpoint_name(choices.name)

@@ -1,5 +1,6 @@
 """`sagewizard package`: the artifact that SageMaker serves, built on this machine."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ import click
 from core.errors import RefusedError, SagewizardError, UsageError
 from core.quantities import format_bytes
 from tui.command_line import Command
-from tui.commands.model_study import Study, study
+from tui.commands.model_study import Study, conversion_option, objects_for, study, weight_options
 from tui.output import data, document
 from tui.progress import ProgressLines
 from tui.session import Session, pass_session
@@ -28,17 +29,28 @@ if TYPE_CHECKING:
     "--output", "-o", required=True, type=click.Path(path_type=Path), metavar="PATH", help="Where to; see above."
 )
 @click.option("--template", metavar="NAME|FOLDER", help="The inference template. [by the model's task]")
+@weight_options
+@conversion_option
 @click.option("--force", is_flag=True, help="Replace what is at PATH.")
 @pass_session
-def package(session: Session, model: str, output: Path, template: str | None, force: bool) -> None:
+def package(
+    session: Session,
+    model: str,
+    output: Path,
+    template: str | None,
+    variant: str | None,
+    remote_code: bool,
+    convert: bool,
+    force: bool,
+) -> None:
     """Build the artifact of MODEL at PATH: an archive if PATH ends in .tar.gz, a folder otherwise.
 
     It holds one set of weights, the tokenizer and the code that serves them, as SageMaker expects them.
     """
     _check_place(output, force=force)
-    looked = study(session, model)
+    looked = study(session, model, variant=variant, remote_code=remote_code)
     with _way_made_for(output) as free:
-        packed = replace(_build(session, looked, free, output.name, template), path=output)
+        packed = replace(_build(session, looked, free, output.name, template, convert=convert), path=output)
     if session.json:
         document(
             {
@@ -115,23 +127,39 @@ def _explained(output: Path) -> Iterator[None]:
         ) from error
 
 
-def _build(session: Session, looked: Study, path: Path, name: str, template_name: str | None) -> "Packed":
+def _build(
+    session: Session, looked: Study, path: Path, name: str, template_name: str | None, *, convert: bool
+) -> "Packed":
     from core.artifacts.archive import write_archive
+    from core.artifacts.converted_tree import converted_members, refuse_nothing_to_convert
     from core.artifacts.folder import write_folder
     from core.artifacts.tree import artifact_tree
     from core.deployments.reporting import Reporter
+    from core.deployments.staging import staging_folder
     from core.models.sources import open_source
+    from core.models.weight_set import refuse_base_elsewhere
     from core.serving.templates import find_template, template_for
 
     facts, weights = looked.facts, looked.weights
     template = find_template(template_name) if template_name else template_for(facts.task, facts.library)
-    source = open_source(facts.reference, facts.revision, session.hub())
+    refuse_base_elsewhere(facts, weights)
+    if convert:
+        refuse_nothing_to_convert([file.path for file in weights.files], str(facts.reference))
+    source = open_source(facts.reference, facts.revision, session.hub(), objects_for(session, facts.reference))
     members = artifact_tree(weights.files, source, template)
     with (
         ProgressLines() as lines,
         session.politely(),
         Reporter("", lines).stage("package", f"Packaging {name}") as told,
+        ExitStack() as stack,
     ):
+        if convert:
+            members = converted_members(
+                members,
+                stack.enter_context(staging_folder(f"package-{secrets.token_hex(8)}")),
+                progress=lambda done, total: told.progress("Converting the weights", done, total, "bytes"),
+                cancel=session.cancel,
+            )
         packed = (write_archive if _is_archive(path) else write_folder)(
             members,
             path,

@@ -7,7 +7,7 @@ import click
 
 from core.errors import SagewizardError
 from tui.command_line import Command
-from tui.commands.model_study import choices_from, plan_options, study
+from tui.commands.model_study import choices_from, conversion_option, plan_options, study, weight_options
 from tui.output import message
 from tui.session import Session, pass_session
 
@@ -15,9 +15,20 @@ from tui.session import Session, pass_session
 @click.command(cls=Command)
 @click.argument("model")
 @plan_options
+@weight_options
+@conversion_option
+@click.option("--without-quota", is_flag=True, help="Plan for a type although the account has no quota left for it.")
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it here.")
 @pass_session
-def plan(session: Session, /, model: str, output: Path | None, **options: Any) -> None:
+def plan(
+    session: Session,
+    /,
+    model: str,
+    output: Path | None,
+    variant: str | None,
+    remote_code: bool,
+    **options: Any,
+) -> None:
     """Decide everything about the deployment of MODEL, with a reason for each decision, and change nothing.
 
     Without -o the plan goes to stdout, as YAML or with --json as JSON. A file ending in .json is written as JSON.
@@ -28,9 +39,11 @@ def plan(session: Session, /, model: str, output: Path | None, **options: Any) -
     choices = choices_from(session, options)
     account = session.account()
     account.identity()  # before the Hub is asked anything
-    looked = study(session, model)
+    looked = study(session, model, variant=variant, remote_code=remote_code)
     made = make_plan(looked.facts, looked.weights, looked.table(session, account.clients, choices), choices, account)
     message(f"{summarise(made)}.")
+    if lacking := made.reasons.get("endpoint.quota"):
+        message(f"Quota: {lacking}")
     if output:
         _write(output, plan_to_json(made) + "\n" if output.suffix.lower() == ".json" else plan_to_yaml(made))
         message(f"Wrote {output}. Run it: {session.command('deploy', str(output))}")

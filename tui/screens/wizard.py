@@ -8,13 +8,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Footer
 
 from core.errors import SagewizardError
 from tui import calls, navigation
 from tui.background import Calls
 from tui.draft import STEPS, Draft, GivenRole, StepName
+from tui.draft_command import command_line
 from tui.widgets.account_bar import AccountBar
+from tui.widgets.notes_line import NotesLine
 from tui.widgets.stepper import Stepper
 from tui.widgets.steps.instance_step import InstanceStep
 from tui.widgets.steps.model_step import ModelStep
@@ -23,26 +25,35 @@ from tui.widgets.steps.role_step import RoleStep
 from tui.widgets.steps.size_step import SizeStep
 from tui.widgets.steps.step import (
     Commit,
+    DemandChosen,
+    DemandSettled,
+    FormulasAsked,
     InstanceChosen,
     JumpTo,
     ModelNamed,
     NameChosen,
     Proceed,
+    RemoteCodeChosen,
     RoleChosen,
     RoleTyped,
     Step,
+    VariantChosen,
 )
 from tui.wizard_state import Question, WizardState
 from tui.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from core.aws.roles import Role
     from core.deployments.plan import Plan
-    from core.instances.fit import FitTable
+    from core.instances.offers import Offers
     from core.models.facts import ModelFacts, WeightSet
 
 _RETRIED: Final[dict[StepName, Question]] = {"role": "roles", "review": "plan"}
 """What is asked again when a step is come to, after it failed; at the others it is the table."""
+_AT_FIELDS: Final[tuple[Question, ...]] = ("weights", "demand")
+"""What was refused as it was typed: it did not change the draft, and is forgotten with the field that is left."""
 
 
 class WizardScreen(Screen[None]):
@@ -74,12 +85,12 @@ class WizardScreen(Screen[None]):
         yield AccountBar(self._workspace)
         yield Stepper()
         with ContentSwitcher(initial="step-model"):
-            yield ModelStep(id="step-model")
+            yield ModelStep(self._workspace, id="step-model")
             yield SizeStep(id="step-size")
             yield InstanceStep(id="step-instance")
             yield RoleStep(id="step-role")
             yield ReviewStep(id="step-review")
-        yield Static(id="notes")
+        yield NotesLine()
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -117,25 +128,19 @@ class WizardScreen(Screen[None]):
     def go(self, step: StepName) -> None:
         """Bring a step into view; when it cannot be shown yet, say why."""
         if not self.draft.reachable(step):
-            self.notify(self._what_is_missing(), severity="warning", markup=False)
+            self.notify(self.draft.what_is_missing, severity="warning", markup=False)
             return
         self._calls.cancel("role")  # it was about to go on from the step that is left
         self._mark("role", asking=False)
         self.query_one(ContentSwitcher).current = f"step-{step}"
-        self._forget_problem(_RETRIED.get(step, "table"))
+        for question in (_RETRIED.get(step, "table"), *_AT_FIELDS):
+            self._forget_problem(question)
         self._set(self.draft.visited(step))
         self._ask_what_can_be_asked()  # what failed is tried again
         if step == "review":  # made anew: a name may have been taken meanwhile
             self._plan()
         self._step.take_focus()
         self.refresh_bindings()
-
-    def _what_is_missing(self) -> str:
-        if self.draft.facts is None:
-            return "First name a model and press Enter."
-        if self.draft.table is None:
-            return "Which instances hold the model is still being worked out."
-        return "First choose an instance that holds the model."
 
     # -- the draft ---------------------------------------------------------------------------------------------------
 
@@ -147,13 +152,7 @@ class WizardScreen(Screen[None]):
     def _show(self) -> None:
         self.query_one(Stepper).show(self.current, self.draft)
         self._step.show(self._state)
-        notes = self.query_one("#notes", Static)
-        notes.update("")
-        notes.display = bool(self.draft.notes)
-        if self.draft.notes:
-            from textual.content import Content
-
-            notes.update(Content.assemble(("! ", "$accent"), " ".join(self.draft.notes)))
+        self.query_one(NotesLine).show(self.draft.notes)
 
     def _forget_problem(self, question: Question) -> None:
         problems = {key: value for key, value in self._state.problems.items() if key != question}
@@ -173,7 +172,7 @@ class WizardScreen(Screen[None]):
         self._show()
         self._calls.start(
             "model",
-            lambda cancel: calls.inspect_model(text, lambda: workspace.hub, cancel),
+            lambda cancel: calls.inspect_model(text, lambda: workspace.hub, workspace.account, cancel),
             self._inspected,
             lambda problem: self._failed("model", problem),
         )
@@ -197,13 +196,12 @@ class WizardScreen(Screen[None]):
             self._calls.start(
                 "roles", lambda _: calls.list_roles(account), self._roles_found, lambda p: self._failed("roles", p)
             )
-        facts, weights = draft.facts, draft.weights
-        if facts and weights and draft.table is None and "table" not in asking:
+        if draft.facts and draft.offers is None and "table" not in asking:
             self._mark("table", asking=True)
             self._calls.start(
                 "table",
-                lambda cancel: calls.survey(account, facts, weights, cancel),
-                self._surveyed,
+                lambda cancel: calls.fetch_offers(account, cancel),
+                self._offered,
                 lambda problem: self._failed("table", problem),
             )
         self._show()
@@ -212,9 +210,9 @@ class WizardScreen(Screen[None]):
         self._mark("roles", asking=False)
         self._set(self.draft.with_roles(roles))
 
-    def _surveyed(self, table: "FitTable") -> None:
+    def _offered(self, offers: "Offers") -> None:
         self._mark("table", asking=False)
-        self._set(self.draft.with_table(table))
+        self._set(self.draft.with_offers(offers))
 
     def _plan(self) -> None:
         account, draft = self._workspace.account, self.draft
@@ -256,6 +254,44 @@ class WizardScreen(Screen[None]):
         self._set(self.draft.with_reference(event.text))
         if not (self._calls.busy("model") and event.text == self.draft.reference and "model" in self._state.asking):
             self._inspect()
+
+    @on(DemandChosen)
+    def _demand_chosen(self, event: DemandChosen) -> None:
+        if not self._change("demand", lambda draft: draft.with_demand(*event.demand)):
+            self._set(self.draft.with_demand(*event.before))  # not what lies half way to what was refused
+
+    @on(DemandSettled)
+    def _demand_settled(self) -> None:
+        if "demand" not in self._state.problems:
+            self._step.take_focus()
+
+    @on(VariantChosen)
+    def _variant_chosen(self, event: VariantChosen) -> None:
+        self._change("weights", lambda draft: draft.with_variant(event.name))
+
+    @on(RemoteCodeChosen)
+    def _remote_code_chosen(self, event: RemoteCodeChosen) -> None:
+        self._change("weights", lambda draft: draft.with_remote_code(event.trusted))
+
+    def _change(self, question: Question, change: "Callable[[Draft], Draft]") -> bool:
+        """Change the draft; return whether it could be. What says no stands at the field, where the text is kept."""
+        try:
+            draft = change(self.draft)
+        except SagewizardError as problem:
+            self._failed(question, problem)
+            return False
+        self._forget_problem(question)
+        self._set(draft)
+        return True
+
+    @on(FormulasAsked)
+    def _formulas_asked(self, event: FormulasAsked) -> None:
+        from tui.screens.arithmetic import ArithmeticScreen, arithmetic_of
+
+        if (opened := arithmetic_of(self.draft, event.name)) is None:
+            self.notify(self.draft.what_is_missing, severity="warning", markup=False)
+        else:
+            self.app.push_screen(ArithmeticScreen(*opened))
 
     @on(InstanceChosen)
     def _instance_chosen(self, event: InstanceChosen) -> None:
@@ -306,7 +342,7 @@ class WizardScreen(Screen[None]):
 
     @on(JumpTo)
     def _jump(self, event: JumpTo) -> None:
-        self._return_to_review = event.step in ("instance", "role")
+        self._return_to_review = event.step in ("size", "instance", "role")
         self.go(event.step)
 
     @on(Stepper.Picked)
@@ -360,17 +396,3 @@ class WizardScreen(Screen[None]):
         if action in ("save", "copy"):
             return self.is_mounted and self.current == "review" and self.draft.plan is not None
         return super().check_action(action, parameters)
-
-
-def command_line(draft: Draft, workspace: Workspace) -> str:
-    """Return the command that does what the draft says; defaults are left out."""
-    words = ["deploy", draft.reference]
-    if draft.name:
-        words += ["--name", draft.name]
-    if draft.instance_type:
-        words += ["--instance-type", draft.instance_type]
-    if draft.instance_count != 1:
-        words += ["--instance-count", str(draft.instance_count)]
-    if isinstance(draft.role, GivenRole):
-        words += ["--role", draft.role.arn]
-    return workspace.context.command(*words, "--yes")

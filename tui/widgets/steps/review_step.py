@@ -14,13 +14,16 @@ from textual.widgets import Button, DataTable, Input, Static
 from core.deployments.names import check_endpoint_name
 from core.deployments.plan import Plan
 from core.errors import RefusedError, SagewizardError, UsageError
+from core.instances.requirements import DEFAULT_CONTEXT
 from core.quantities import format_bytes, format_count, format_hourly, format_monthly
-from tui.draft import StepName
+from tui.draft import Draft, StepName
 from tui.status_words import MUTED, in_cell
 from tui.widgets.field import Field
 from tui.widgets.fitted_table import FittedColumn, FittedTable
 from tui.widgets.problem import ProblemBox
+from tui.widgets.steps.size_words import sharing_words
 from tui.widgets.steps.step import Commit, JumpTo, NameChosen, Step
+from tui.widgets.steps.weight_choice import variant_of
 from tui.wizard_state import WizardState
 
 _COLUMNS: Final = (FittedColumn(cells=9), FittedColumn(share=11), FittedColumn(share=9))
@@ -119,7 +122,7 @@ class ReviewStep(Step):
         )
         if plan is not self._plan:
             self._plan = plan
-            self._fill(review_rows(plan))
+            self._fill(review_rows(plan, state.draft))
             if self.screen.focused is None or self.screen.focused is button:
                 button.focus()
 
@@ -213,11 +216,10 @@ def cost_words(plan: Plan, *, sandbox: bool) -> Content:
     return Content.assemble((words, "bold $accent"), (f"  {note}", "$quiet"))
 
 
-def review_rows(plan: Plan) -> tuple[ReviewRow, ...]:
-    """Return the decisions of a plan in the order a person makes them."""
+def review_rows(plan: Plan, draft: Draft) -> tuple[ReviewRow, ...]:
+    """Return the decisions of a plan in the order a person makes them; `draft` is what it was made of."""
     model, endpoint, container, why = plan.model, plan.endpoint, plan.container, plan.reasons.get
     parameters = f"{format_count(model.parameters)} parameters, " if model.parameters else ""
-    packaged = sum(file.bytes for file in model.files)
     count = f"{endpoint.instance_count} × " if endpoint.instance_count > 1 else ""
     role_key = "role.create" if plan.role.create else "role.arn"
     role = f"create {plan.role.create}" if plan.role.create else str(plan.role.arn).rsplit("/", 1)[-1]
@@ -226,10 +228,9 @@ def review_rows(plan: Plan) -> tuple[ReviewRow, ...]:
     )
     return (
         ReviewRow("Model", model.reference, f"{parameters}{model.dtype or 'type unknown'}, {model.task}", "model"),
-        ReviewRow(
-            "Artifact", f"{format_bytes(packaged)} in {len(model.files)} files", "model.tar.gz, with code/", "size"
-        ),
+        *_packaged_rows(plan, draft),
         ReviewRow("Instance", f"{count}{endpoint.instance_type}", why("endpoint.instance_type", ""), "instance"),
+        *_demand_rows(plan, draft),
         ReviewRow("Role", role, why(role_key, ""), "role"),
         ReviewRow("Handler", plan.artifact.template, why("artifact.template", ""), None),
         ReviewRow("Container", container.image.rsplit("/", 1)[-1], why("container.image", ""), None),
@@ -237,3 +238,32 @@ def review_rows(plan: Plan) -> tuple[ReviewRow, ...]:
         ReviewRow("Timeouts", timeouts, why("endpoint.startup_timeout_seconds", ""), None),
         ReviewRow("Region", plan.region, "of the account as it was opened", None),
     )
+
+
+def _packaged_rows(plan: Plan, draft: Draft) -> list[ReviewRow]:
+    """Return what goes into the artifact, and which of the model's weights that is, where there was a choice."""
+    files = plan.model.files
+    size = format_bytes(sum(file.bytes for file in files))
+    rows = [ReviewRow("Artifact", f"{size} in {len(files)} files", "model.tar.gz, with code/", "size")]
+    if draft.weights is not None and draft.weights.variants:
+        why = "as chosen" if draft.variant else f"the default of {len(draft.weights.variants)}"
+        rows.append(ReviewRow("Variant", variant_of(draft.weights), why, "size"))
+    if plan.model.remote_code:
+        rows.append(ReviewRow("Its code", "runs in the container", "allowed on the size step", "size"))
+    return rows
+
+
+def _demand_rows(plan: Plan, draft: Draft) -> list[ReviewRow]:
+    """Return how the instance holds the model, and for how long conversations it was chosen."""
+    rows = []
+    row, table, endpoint = draft.row, draft.table, plan.endpoint
+    if row is not None and row.fit.instance.name == endpoint.instance_type and row.fit.gpus > 1:
+        rows.append(ReviewRow("GPUs", sharing_words(row.fit), "one of them alone does not hold it", "instance"))
+    if endpoint.volume_gb is not None:
+        rows.append(ReviewRow("Volume", f"{endpoint.volume_gb} GB", plan.reasons.get("endpoint.volume_gb", ""), None))
+    if table is not None and draft.demand_counts and table.context is not None:
+        requests = "1 request at a time" if table.concurrency == 1 else f"{table.concurrency:,} requests at once"
+        default = "the default" if table.context == DEFAULT_CONTEXT else "the model's own limit"
+        why = default if draft.context is None else "as chosen"
+        rows.append(ReviewRow("Context", f"{table.context:,} tokens, {requests}", why, "size"))
+    return rows

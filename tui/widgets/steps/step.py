@@ -47,6 +47,47 @@ class ModelNamed(Message):
         self.text = text
 
 
+Demand = tuple[int | None, int]
+"""How long a conversation must fit, in tokens (`None`: the default), and how many requests at once."""
+
+
+class DemandChosen(Message):
+    """Another context or number of requests was typed; `before` is what held until then, should it be refused."""
+
+    def __init__(self, demand: Demand, before: Demand) -> None:
+        super().__init__()
+        self.demand = demand
+        self.before = before
+
+
+class DemandSettled(Message):
+    """Enter was pressed after a context or a number of requests: go on, unless it was refused."""
+
+
+class VariantChosen(Message):
+    """Other weights of the model were chosen, by the name of their variant."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+class RemoteCodeChosen(Message):
+    """The model's own code is to be run, or not."""
+
+    def __init__(self, *, trusted: bool) -> None:
+        super().__init__()
+        self.trusted = trusted
+
+
+class FormulasAsked(Message):
+    """The arithmetic of a type is to be opened: of the one called `name`, or of the one that holds now."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__()
+        self.name = name
+
+
 class InstanceChosen(Message):
     """An instance type was chosen, or a number of instances."""
 
