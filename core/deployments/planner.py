@@ -128,7 +128,7 @@ def _choose_instance(table: FitTable, choices: Choices, account: Account, reason
         said = "No instance type holds this model."
         if any(row.fit.fits for row in table.rows):
             said = "No instance type can be recommended for this model."
-        elif all(row.fit.limited_by == "engine" for row in table.rows):
+        elif all(row.fit.limited_by == "engine" for row in table.rows if row.fit.instance.specified):
             said = "No instance type can run this model."
         raise RefusedError(
             said,

@@ -51,8 +51,9 @@ def smallest_change(question: Question) -> str:
     fitting = [row for row in rows if row.fit.fits]
     if fast := [row for row in fitting if not row.fit.slow]:
         return _of_types_that_fit(fast, question)
-    if all(row.fit.limited_by == "engine" for row in rows):
-        return _to_go_elsewhere(question)
+    known = [row for row in rows if row.fit.instance.specified]
+    if known and all(row.fit.limited_by == "engine" for row in known):
+        return _to_go_elsewhere(question, known)
     proposals: tuple[Callable[[Question], str | None], ...] = (
         _to_ask_for_less,
         _to_take_another_type,
@@ -92,9 +93,9 @@ def _to_ask_for_quota(row: FitRow) -> str:
     return f"It fits {name}, but the account has no quota left: ask for “{name} for endpoint usage” {where}."
 
 
-def _to_go_elsewhere(question: Question) -> str:
+def _to_go_elsewhere(question: Question, known: Sequence[FitRow]) -> str:
     """Return why the engine runs on none of the types, and which type it runs on."""
-    reasons = {row.fit.reason for row in question.rows if row.fit.reason}
+    reasons = {row.fit.reason for row in known if row.fit.reason}
     told = f"It cannot run there: {reasons.pop()}" if len(reasons) == 1 else "It can run on none of these types"
     where = f"; {row.fit.instance.name} holds it" if (row := question.another_type()) else ""
     return f"{told}{where}."

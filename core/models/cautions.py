@@ -86,6 +86,10 @@ def _of_code(facts: ModelFacts) -> list[str]:
         where = ", ".join(code.elsewhere[:_MOST_NAMED])
         told = f"The model takes code from another repository ({where}, by auto_map), which is neither packaged nor run"
         return [f"{told}: it may not load without it."]
+    if not code.named:  # only the names of files suggest it
+        return [
+            "Files of the model's own code may be wanted when it loads; --trust-remote-code packages and runs them."
+        ]
     known = facts.model_type is not None and facts.model_type in model_types()
     needed = (
         f"transformers knows {clean_line(facts.model_type or '')[:60]} by itself, so that it is hardly needed."

@@ -15,6 +15,7 @@ from core.instances.fit_table import fit, fit_table
 from core.instances.prices import Price, list_prices
 from core.instances.quotas import Quota
 from core.models.facts import ModelFacts, ModelFile, Pipeline, PipelinePart, WeightSet
+from core.models.quantization import Quantization
 from core.models.reference import HubReference
 
 GB = 10**9
@@ -336,6 +337,24 @@ def test_as_many_as_are_wanted_must_be_left() -> None:
         "ml.m5.large",
         None,
     ]
+
+
+def test_a_model_that_no_engine_runs_hears_why() -> None:
+    facts, weights = model(LLAMA_8B, 5 * GB)
+    facts = replace(facts, quantization=Quantization("mlx", 4, 64))
+    found = fit_table(
+        facts,
+        weights,
+        context=None,
+        concurrency=1,
+        instances=catalog().values(),
+        prices=list_prices(),
+        quotas=None,
+        engines=("huggingface",),
+    )
+    assert found.smallest_change == (
+        "It cannot run there: the Hugging Face inference container has no kernels for mlx weights."
+    )
 
 
 def test_widths_must_divide_as_well_as_heads() -> None:
