@@ -108,6 +108,7 @@ def make_plan(account: "Account", draft: "Draft") -> "Plan":
         role=draft.role.arn if isinstance(draft.role, GivenRole) else None,
         context=draft.context,
         concurrency=draft.concurrency,
+        convert=draft.convert,
     )
     return planner.make_plan(draft.facts, draft.weights, draft.table, choices, account)
 

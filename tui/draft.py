@@ -60,6 +60,8 @@ class Draft:
     weights: WeightSet | None = None
     variant: str | None = None
     remote_code: bool = False
+    convert: bool = False
+    """Whether pickled weights are turned into safetensors while they are packaged."""
     offers: Offers | None = None
     context: int | None = None
     concurrency: int = 1
@@ -86,6 +88,7 @@ class Draft:
             weights=None,
             variant=None,
             remote_code=False,
+            convert=False,
             table=None,
             plan=None,
             notes=(),
@@ -109,7 +112,7 @@ class Draft:
         if self.facts is None or self.weights is None or variant == self.weights.variant:
             return self
         weights = select_weight_set(self.facts, variant=variant, remote_code=self.remote_code)
-        return replace(self, weights=weights, variant=variant, table=None, plan=None).fitted()
+        return replace(self, weights=weights, variant=variant, convert=False, table=None, plan=None).fitted()
 
     def with_remote_code(self, trusted: bool) -> "Draft":
         """Return the draft with the model's own code to be run, or not.
@@ -121,6 +124,10 @@ class Draft:
             return self
         weights = select_weight_set(self.facts, variant=self.variant, remote_code=trusted)
         return replace(self, weights=weights, remote_code=trusted, table=None, plan=None).fitted()
+
+    def with_conversion(self, convert: bool) -> "Draft":
+        """Return the draft with pickled weights to be turned into safetensors, or not; their size stays the same."""
+        return self if convert == self.convert else replace(self, convert=convert, plan=None)
 
     def with_offers(self, offers: Offers) -> "Draft":
         """Return the draft with the account's prices and quotas."""

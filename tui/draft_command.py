@@ -17,6 +17,8 @@ def command_line(draft: Draft, workspace: Workspace) -> str:
         words += ["--role", draft.role.arn]
     if draft.variant:
         words += ["--variant", draft.variant]
+    if draft.convert:
+        words += ["--convert-weights"]
     if draft.remote_code:
         words += ["--trust-remote-code"]
     if draft.demand_counts and draft.context:

@@ -238,6 +238,30 @@ async def test_code_that_is_not_all_there_cannot_be_switched_on(lack: str) -> No
         assert "own code" not in await settled(pilot)
 
 
+async def test_pickled_weights_can_be_converted_and_safetensors_need_not() -> None:
+    facts = language_facts()
+    kept = [file for file in facts.files if "safetensors" not in file.path and not file.path.endswith(".bin")]
+    pickled = replace(facts, files=(*kept, ModelFile("pytorch_model.bin", 15 * 10**9)), indexes=())
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _open(app, a_fitted_draft(pickled))
+        await until_shown(pilot, "Turn the pickled weights into safetensors")
+        assert "--convert-weights" not in screen.command
+        screen.query_one("#convert", Checkbox).focus()
+        await pilot.press("space")
+        await until(pilot, lambda: screen.draft.convert, "the conversion")
+        assert "--convert-weights" in screen.command
+        await until_shown(pilot, "✓▌ Turn the pickled")
+        assert screen.draft.table is not None
+        await pilot.press("space")
+        await until(pilot, lambda: not screen.draft.convert, "no conversion")
+    app = Stage()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await _open(app, a_fitted_draft(facts))
+        await until_shown(pilot, "15.2 GB in 4 shards")
+        assert "Turn the pickled" not in await settled(pilot)
+
+
 # -- the machine ------------------------------------------------------------------------------------------------------
 
 

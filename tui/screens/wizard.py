@@ -1,5 +1,6 @@
 """The wizard: five steps to a plan. It asks core in the background and keeps the draft; the steps show it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -25,6 +26,7 @@ from tui.widgets.steps.role_step import RoleStep
 from tui.widgets.steps.size_step import SizeStep
 from tui.widgets.steps.step import (
     Commit,
+    ConversionChosen,
     DemandChosen,
     DemandSettled,
     FormulasAsked,
@@ -43,8 +45,6 @@ from tui.wizard_state import Question, WizardState
 from tui.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from core.aws.roles import Role
     from core.deployments.plan import Plan
     from core.instances.offers import Offers
@@ -141,8 +141,6 @@ class WizardScreen(Screen[None]):
             self._plan()
         self._step.take_focus()
         self.refresh_bindings()
-
-    # -- the draft ---------------------------------------------------------------------------------------------------
 
     def _set(self, draft: Draft) -> None:
         self._workspace.draft = draft
@@ -269,11 +267,15 @@ class WizardScreen(Screen[None]):
     def _variant_chosen(self, event: VariantChosen) -> None:
         self._change("weights", lambda draft: draft.with_variant(event.name))
 
+    @on(ConversionChosen)
+    def _conversion_chosen(self, event: ConversionChosen) -> None:
+        self._set(self.draft.with_conversion(event.convert))
+
     @on(RemoteCodeChosen)
     def _remote_code_chosen(self, event: RemoteCodeChosen) -> None:
         self._change("weights", lambda draft: draft.with_remote_code(event.trusted))
 
-    def _change(self, question: Question, change: "Callable[[Draft], Draft]") -> bool:
+    def _change(self, question: Question, change: Callable[[Draft], Draft]) -> bool:
         """Change the draft; return whether it could be. What says no stands at the field, where the text is kept."""
         try:
             draft = change(self.draft)

@@ -72,6 +72,14 @@ class VariantChosen(Message):
         self.name = name
 
 
+class ConversionChosen(Message):
+    """Pickled weights are to be turned into safetensors while they are packaged, or not."""
+
+    def __init__(self, *, convert: bool) -> None:
+        super().__init__()
+        self.convert = convert
+
+
 class RemoteCodeChosen(Message):
     """The model's own code is to be run, or not."""
 

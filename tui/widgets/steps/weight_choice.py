@@ -9,14 +9,16 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Checkbox, Select, Static
 
+from core.artifacts.converted_tree import pickled_files
 from core.external_text import clean_line
 from core.models.facts import ModelFacts, WeightSet
 from core.models.pipeline_weights import PLAIN
 from tui.widgets.problem import ProblemBox
-from tui.widgets.steps.step import RemoteCodeChosen, VariantChosen
+from tui.widgets.steps.step import ConversionChosen, RemoteCodeChosen, VariantChosen
 from tui.wizard_state import WizardState
 
 _CODE_WORDS: Final = "Run the model's own code"
+_CONVERSION_WORDS: Final = "Turn the pickled weights into safetensors while packaging"
 
 
 class VariantSelect(Select[str]):
@@ -27,12 +29,9 @@ class VariantSelect(Select[str]):
     ]
 
 
-class CodeSwitch(Checkbox):
-    """Whether the model's own code may run: told apart by its mark, not by colour alone."""
+class MarkedSwitch(Checkbox):
+    """A switch that is told apart by its mark, not by colour alone."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "toggle_button", "Switch", id="size.code", tooltip="Run the model's own code, or not"),
-    ]
     BUTTON_INNER = " "
 
     def watch_value(self) -> None:
@@ -40,6 +39,22 @@ class CodeSwitch(Checkbox):
         self.BUTTON_INNER = "✓" if self.value else " "
         super().watch_value()
         self.refresh()
+
+
+class CodeSwitch(MarkedSwitch):
+    """Whether the model's own code may run."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "toggle_button", "Switch", id="size.code", tooltip="Run the model's own code, or not"),
+    ]
+
+
+class ConversionSwitch(MarkedSwitch):
+    """Whether pickled weights are converted."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "toggle_button", "Switch", id="size.convert", tooltip="Convert the weights, or not"),
+    ]
 
 
 class WeightChoice(Vertical):
@@ -53,12 +68,14 @@ class WeightChoice(Vertical):
         with Vertical(id="code-line"):
             yield CodeSwitch(Content(_CODE_WORDS), id="remote-code", compact=True)
             yield Static(id="code-words")
+        yield ConversionSwitch(Content(_CONVERSION_WORDS), id="convert", compact=True)
         yield ProblemBox(id="weights-problem")
 
     def on_mount(self) -> None:
         """Nothing is offered yet."""
         self._offered: tuple[str, ...] = ()
         self._weights: WeightSet | None = None
+        self._converting = False
 
     def show(self, state: WizardState) -> None:
         """Show what holds."""
@@ -69,13 +86,21 @@ class WeightChoice(Vertical):
         self.query_one("#variant-line").display = bool(variants)
         self.query_one("#code-line").display = code
         self.query_one(ProblemBox).show(state.problems.get("weights"))
+        self._show_conversion(state, weights)
         if weights and variants:
             self._show_variants(weights, variants)
         if facts and weights and code:
-            box = self.query_one(Checkbox)
+            box = self.query_one("#remote-code", Checkbox)
             with self.prevent(Checkbox.Changed):
                 box.value = weights.remote_code
             self.query_one("#code-words", Static).update(Content.styled(code_words(facts), "$quiet"))
+
+    def _show_conversion(self, state: WizardState, weights: WeightSet | None) -> None:
+        switch = self.query_one("#convert", Checkbox)
+        switch.display = weights is not None and weights.base is None and bool(pickled_files(_packaged(weights)))
+        self._converting = state.draft.convert
+        with self.prevent(Checkbox.Changed):
+            switch.value = state.draft.convert
 
     def _show_variants(self, weights: WeightSet, variants: tuple[str, ...]) -> None:
         select = self.query_one("#variant", Select)
@@ -91,11 +116,21 @@ class WeightChoice(Vertical):
         if self._weights is not None and isinstance(event.value, str) and event.value != variant_of(self._weights):
             self.post_message(VariantChosen(event.value))
 
-    @on(Checkbox.Changed)
+    @on(Checkbox.Changed, "#convert")
+    def _converted(self, event: Checkbox.Changed) -> None:
+        event.stop()
+        if event.value != self._converting:
+            self.post_message(ConversionChosen(convert=event.value))
+
+    @on(Checkbox.Changed, "#remote-code")
     def _switched(self, event: Checkbox.Changed) -> None:
         event.stop()
         if self._weights is not None and event.value != self._weights.remote_code:
             self.post_message(RemoteCodeChosen(trusted=event.value))
+
+
+def _packaged(weights: WeightSet) -> list[str]:
+    return [file.path for file in weights.files]
 
 
 def variant_of(weights: WeightSet) -> str:
