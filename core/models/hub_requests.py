@@ -34,6 +34,9 @@ CHUNK: Final = 1 << 20
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_WAIT: Final = 30.0
 """Seconds that the Hub may ask us to wait before another attempt; if it wants more, the person is told instead."""
+_ERROR_BYTES: Final = 64 * 2**10
+_LONGEST_ERROR: Final = 10.0
+"""Seconds that the text of an error may take."""
 _LONGEST_METADATA: Final = 60.0
 """Seconds that one whole answer of metadata may take, however steadily it drips."""
 
@@ -138,7 +141,7 @@ class HubRequests:
             SagewizardError: it is larger than `limit` bytes.
         """
         pieces, size = [], 0
-        for piece in self.pieces(response, cancel):
+        for piece in self.pieces(response, cancel, chunk=None):  # a body that drips is not waited for a whole chunk of
             size += len(piece)
             if size > limit:
                 raise nonsense(named(about), f"it is larger than {limit:,} bytes")
@@ -209,7 +212,7 @@ class HubRequests:
         if response.status_code < 400:
             return
         with contextlib.suppress(Exception):  # the error's text is worth having, but not worth failing for
-            response.read()
+            _read_beginning(response)
         try:
             hub.hf_raise_for_status(response)
         except Exception as error:
@@ -255,3 +258,16 @@ def _quiet_hub() -> Any:
         logger.handlers[:] = [logging.NullHandler()]
         logger.propagate = False
     return utils
+
+
+def _read_beginning(response: Any) -> None:
+    """Let the beginning of an error's body be all of it: the rest is not worth reading, or without end."""
+    pieces, size, ends = [], 0, time.monotonic() + _LONGEST_ERROR
+    try:
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            size += len(piece)
+            if size >= _ERROR_BYTES or time.monotonic() > ends:
+                break
+    finally:
+        response._content = b"".join(pieces)[:_ERROR_BYTES]

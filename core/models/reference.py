@@ -115,7 +115,11 @@ def parse_reference(text: str) -> ModelReference:
             fix="Rename the folder, or link to it.",
         )
     if text.startswith(("/", "./", "../", "~")) or text in {".", ".."}:
-        return FolderReference(Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100 - keep links as written
+        try:
+            path = Path(text).expanduser()
+        except RuntimeError as error:  # somebody without a home
+            raise UsageError(f"“{clean_line(text)[:120]}” names no folder.", fix="Write the whole path.") from error
+        return FolderReference(Path(os.path.abspath(path)))  # noqa: PTH100 - keep links as written
     if text.startswith(_S3):
         return _parse_s3(text)
     text = text.removeprefix("https://huggingface.co/").rstrip("/")
