@@ -11,7 +11,7 @@ _STRINGS = r"(?:\x1b[\]P_^X]|[\x9d\x90\x9f\x9e\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b
 _CSI = r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
 _SHORT = r"\x1b[ -/]*[0-~]?"
 _CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # all but tab and line feed; carriage returns too
-_INVISIBLE = "[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"  # zero-width and bidirectional
+_INVISIBLE = "[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"  # zero-width and bidirectional
 _UNSAFE = re.compile(f"{_STRINGS}|{_CSI}|{_SHORT}|{_CONTROLS}|{_INVISIBLE}")
 
 # A sequence that a chunk may have cut in two: everything from an introducer with no end yet.

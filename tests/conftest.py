@@ -40,6 +40,7 @@ def _sealed_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_MAX_ATTEMPTS", "1")
         patch.setenv("HF_HOME", str(nowhere / "huggingface"))
+        patch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody is there: the Hub is asked by no test
         patch.setenv("LANG", "C.UTF-8")
         patch.setenv("SAGEWIZARD_HOME", str(nowhere / "home"))
         yield

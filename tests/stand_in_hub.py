@@ -12,12 +12,12 @@ import re
 import struct
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.stand_in_hub_search import BadQueryError, listing
@@ -63,13 +63,17 @@ class Repository:
 
 @dataclass
 class Fault:
-    """Something that goes wrong with the next `times` requests whose path matches."""
+    """Something that goes wrong with the next `times` requests whose path matches.
+
+    `drip` is the part of the answer that comes byte by byte and has no end; `body` is what comes of it at once.
+    """
 
     path: re.Pattern[str]
     times: int
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: bool = False
+    drip: Literal["headers", "body"] | None = None
     body: bytes | None = None
     cut_after: int | None = None
     flip: int | None = None
@@ -102,6 +106,10 @@ class StandInHub:
         self.token = token
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
+        self.stuck = threading.Event()
+        """Set once an answer hangs or drips."""
+        self.left = threading.Event()
+        """Set once a client has closed its connection before the answer was whole."""
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
@@ -143,7 +151,14 @@ class StandInHub:
 
     def hang(self) -> None:
         """Wait until the stand-in ends."""
+        self.stuck.set()
         self._released.wait(60)
+
+    def drip(self, send: Callable[[bytes], Any]) -> None:
+        """Send byte by byte, until the stand-in ends or `send` fails."""
+        while not self._released.wait(0.01):
+            send(b"x")
+            self.stuck.set()
 
     def cdn_address(self, name: str, path: str) -> str:
         """Return where a large file is redirected to."""
@@ -190,6 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fault and self.fault.hang:
             self.stand_in.hang()
             self.close_connection = True
+        elif self.fault and self.fault.drip:
+            self._drip(self.fault)
         elif self.fault and self.fault.status:
             self._answer(self.fault.status, self.fault.body or b"{}", self.fault.headers)
         elif self.name == "cdn":
@@ -314,8 +331,31 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if fault and fault.cut_after is not None:
             body, self.close_connection = body[: fault.cut_after], True
-        with contextlib.suppress(ConnectionError):  # whoever asked has gone
+        with self._noting_who_leaves():
             self.wfile.write(body)
+
+    def _drip(self, fault: Fault) -> None:
+        self.close_connection = True
+        self.send_response(fault.status or 200)
+        for name, value in fault.headers.items():
+            self.send_header(name, value)
+        with self._noting_who_leaves():
+            if fault.drip == "headers":
+                self.flush_headers()
+                self.wfile.write(b"X-Slow: ")
+            else:
+                self.send_header("Content-Length", str(2**40))
+                self.end_headers()
+                self.wfile.write(fault.body or b"")
+            self.stand_in.drip(self.wfile.write)
+
+    @contextlib.contextmanager
+    def _noting_who_leaves(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError:
+            self.close_connection = True
+            self.stand_in.left.set()
 
 
 def _bytes(content: bytes | Ghost) -> bytes:

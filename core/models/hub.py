@@ -9,17 +9,14 @@ from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from core.cancellation import CancelToken
+from core.models.hub_answer import HubAnswer
 from core.models.hub_failures import nonsense
-from core.models.hub_requests import (
-    CHUNK,
-    DEFAULT_ENDPOINT,
-    HubRequests,
-    Repository,
-    named,
-)
+from core.models.hub_requests import DEFAULT_ENDPOINT, HubRequests, Repository, named
 
 __all__ = ["DEFAULT_ENDPOINT", "HubClient", "HubPage"]
 
+_CHUNK: Final = 1 << 20
+"""Bytes of a file that are taken at once."""
 _INFO_BYTES: Final = 64 * 2**20
 _PAGE_BYTES: Final = 8 * 2**20
 _MODELS: Final = "/api/models"
@@ -112,8 +109,8 @@ class HubClient(HubRequests):
         # Compressed answers would make ranges and lengths those of other bytes.
         headers = {"accept-encoding": "identity", "range": f"bytes={start}-{start + length - 1}"}
 
-        def take(response: Any) -> bytes:
-            return self._ranged(response, about, start, length, cancel)
+        def take(answer: HubAnswer) -> bytes:
+            return self._ranged(answer, about, start, length, cancel)
 
         return self.read(self._file_path(about, path), about, headers, take, cancel, good=frozenset({_NO_SUCH_RANGE}))
 
@@ -135,19 +132,19 @@ class HubClient(HubRequests):
             self._file_path(about, path), about, {"accept-encoding": "identity", **headers}, cancel
         ) as got:
             skip = start if start and got.status_code != _PARTIAL else 0
-            yield _skipping(got.iter_bytes(CHUNK), skip)
+            yield _skipping(got.pieces(cancel, chunk=_CHUNK), skip)
 
     def _file_path(self, about: Repository, path: str) -> str:
         return f"/{quote(about.name)}/resolve/{quote(about.revision or 'main', safe='')}/{quote(path)}"
 
     def _whole(self, path: str, about: Repository, limit: int, cancel: CancelToken) -> bytes:
         """Return the body of an answer, asked for again when it breaks off."""
-        return self.read(path, about, {}, lambda response: self.body(response, about, limit, cancel), cancel)
+        return self.read(path, about, {}, lambda answer: self.body(answer, about, limit, cancel), cancel)
 
     def _listed(self, query: str, cancel: CancelToken) -> HubPage:
-        def take(response: Any) -> tuple[bytes, object]:
+        def take(answer: HubAnswer) -> tuple[bytes, object]:
             # https://huggingface.co/docs/hub/api: the next page is that of the header `Link: <address>; rel="next"`.
-            return self.body(response, None, _PAGE_BYTES, cancel), response.links.get("next", {}).get("url")
+            return self.body(answer, None, _PAGE_BYTES, cancel), answer.next_link
 
         body, following = self.read(f"{_MODELS}?{query}", None, {}, take, cancel)
         rows = _parsed(body, None)
@@ -171,12 +168,12 @@ class HubClient(HubRequests):
             return None
         return found.query if same and found.query else None
 
-    def _ranged(self, response: Any, about: Repository, start: int, length: int, cancel: CancelToken) -> bytes:
-        if response.status_code == _NO_SUCH_RANGE:
+    def _ranged(self, answer: HubAnswer, about: Repository, start: int, length: int, cancel: CancelToken) -> bytes:
+        if answer.status_code == _NO_SUCH_RANGE:
             return b""
         skip = 0
-        if response.status_code == _PARTIAL:
-            sent = _CONTENT_RANGE.fullmatch(str(response.headers.get("content-range") or ""))
+        if answer.status_code == _PARTIAL:
+            sent = _CONTENT_RANGE.fullmatch(str(answer.headers.get("content-range") or ""))
             if not sent or int(sent[1]) != start:
                 raise nonsense(about.name, "it is another part of the file than the one asked for")
         elif start > _MOST_SKIPPED:
@@ -184,7 +181,7 @@ class HubClient(HubRequests):
         else:
             skip = start
         found = bytearray()
-        for piece in _skipping(self.pieces(response, cancel, chunk=None), skip):
+        for piece in _skipping(answer.pieces(cancel, seconds=self.longest), skip):
             found += piece[: length - len(found)]
             if len(found) == length:
                 break

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from core.errors import RefusedError
 from core.models.facts import ModelFile
 from core.models.hub_failures import nonsense
 from core.models.hub_fields import count, gate, items, mapping, moment, repository_name, word
@@ -84,14 +85,20 @@ class HubRecord:
         """Return the record that the Hub's answer holds.
 
         Raises:
+            RefusedError: there are more than 100,000 files.
             SagewizardError: the answer has no commit, or no listing that can be understood.
         """
         commit = answer.get("sha")
         if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
             raise nonsense(repository, "it names no commit")
         siblings = answer.get("siblings")
-        if not isinstance(siblings, list) or len(siblings) > _MOST_FILES:
+        if not isinstance(siblings, list):
             raise nonsense(repository, "it has no list of files")
+        if len(siblings) > _MOST_FILES:
+            raise RefusedError(
+                f"{repository} has {len(siblings):,} files; more than {_MOST_FILES:,} are not looked at.",
+                fix="Name a repository that holds one model, or a local folder with the files of it.",
+            )
         config = mapping(answer.get("config"))
         unsafe, doubtful = _faulty(answer.get("securityRepoStatus"))
         bases, relation = _bases(answer)

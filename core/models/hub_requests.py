@@ -2,20 +2,20 @@
 
 Requests go through huggingface_hub's HTTP session (proxies and certificates as its users know them) but not through
 its methods: `model_info` neither retries nor times out by itself, others wait without end and cannot be stopped
-between attempts.
+between attempts. Each answer is read as a `HubAnswer`, which can be.
 """
 
 import contextlib
 import logging
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from core.cancellation import CancelToken
-from core.errors import AccessError, SagewizardError
+from core.errors import AccessError, CancelledByUser, SagewizardError
+from core.models.hub_answer import AnswerTooSlowError, HubAnswer
 from core.models.hub_failures import (
     busy,
     from_answer,
@@ -29,16 +29,14 @@ from core.models.hub_failures import (
 )
 
 DEFAULT_ENDPOINT: Final = "https://huggingface.co"
-CHUNK: Final = 1 << 20
-"""Bytes of an answer that are taken at once."""
 _RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_WAIT: Final = 30.0
 """Seconds that the Hub may ask us to wait before another attempt; if it wants more, the person is told instead."""
 _ERROR_BYTES: Final = 64 * 2**10
 _LONGEST_ERROR: Final = 10.0
 """Seconds that the text of an error may take."""
-_LONGEST_METADATA: Final = 60.0
-"""Seconds that one whole answer of metadata may take, however steadily it drips."""
+_ENCODINGS: Final = frozenset({"", "identity", "gzip"})
+"""Of these a piece from the network grows by a bounded factor (about 1,000); of others, and of several, it does not."""
 
 _T = TypeVar("_T")
 
@@ -56,7 +54,10 @@ class HubRequests:
 
     Without `endpoint` and `token`, `HF_ENDPOINT` and the token places of huggingface_hub (`HF_TOKEN`, its token file)
     count, as they are when a request is made. `timeout` (seconds to connect, and between two pieces of an answer),
-    `attempts` and `pause` (seconds before the second attempt; doubled each time) are for tests.
+    `longest` (seconds until an answer's headers are there, and then for a whole body of metadata, however steadily it
+    drips), `attempts` and `pause` (seconds before the second attempt; doubled each time) are for tests.
+
+    Whoever waits, for whatever, is released within a second when stopping is asked for.
 
     `about` is the repository that a request is about, `None` for one about models at large: it is for words only.
     """
@@ -67,12 +68,14 @@ class HubRequests:
         token: str | None = None,
         *,
         timeout: float = 10.0,
+        longest: float = 60.0,
         attempts: int = 4,
         pause: float = 0.5,
     ) -> None:
         self._endpoint = endpoint
         self._token = token
         self.timeout = timeout
+        self.longest = longest
         self.attempts = attempts
         self.pause = pause
 
@@ -88,7 +91,7 @@ class HubRequests:
     def interrupted(self, error: BaseException) -> SagewizardError | None:
         """Return the program's own error for a connection that broke while bytes flowed; `None` for any other error."""
         if is_network(error) or is_timeout(error):
-            return from_network(error, self.endpoint, timeout=self.timeout)
+            return from_network(error, self.endpoint, timeout=self._limit_of(error))
         return None
 
     def read(
@@ -96,7 +99,7 @@ class HubRequests:
         path: str,
         about: Repository | None,
         headers: Mapping[str, str],
-        take: Callable[[Any], _T],
+        take: Callable[[HubAnswer], _T],
         cancel: CancelToken,
         *,
         good: frozenset[int] = frozenset(),
@@ -111,8 +114,8 @@ class HubRequests:
         """
         for attempt in range(1, self.attempts + 1):
             try:
-                with self.opened(path, about, headers, cancel, good=good) as response:
-                    return take(response)
+                with self.opened(path, about, headers, cancel, good=good) as answer:
+                    return take(answer)
             except Exception as error:
                 told = self.interrupted(error)
                 if told is None:
@@ -122,26 +125,16 @@ class HubRequests:
                 cancel.wait(self.pause * 2 ** (attempt - 1))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def pieces(self, response: Any, cancel: CancelToken, *, chunk: int | None = CHUNK) -> Iterator[bytes]:
-        """Yield an answer's body, stopping when asked and when it takes more than a minute.
-
-        `chunk` is the size of the pieces in bytes; `None` for pieces as they arrive.
-        """
-        ends = time.monotonic() + _LONGEST_METADATA
-        for piece in response.iter_bytes(chunk):
-            cancel.check()
-            if time.monotonic() > ends:
-                raise from_network(TimeoutError(), self.endpoint, timeout=_LONGEST_METADATA)
-            yield piece
-
-    def body(self, response: Any, about: Repository | None, limit: int, cancel: CancelToken) -> bytes:
+    def body(self, answer: HubAnswer, about: Repository | None, limit: int, cancel: CancelToken) -> bytes:
         """Return an answer's whole body.
 
         Raises:
             SagewizardError: it is larger than `limit` bytes.
+            TimeoutError: it takes more than `longest`.
+            CancelledByUser: stopping was asked for.
         """
         pieces, size = [], 0
-        for piece in self.pieces(response, cancel, chunk=None):  # a body that drips is not waited for a whole chunk of
+        for piece in answer.pieces(cancel, seconds=self.longest):
             size += len(piece)
             if size > limit:
                 raise nonsense(named(about), f"it is larger than {limit:,} bytes")
@@ -157,7 +150,7 @@ class HubRequests:
         cancel: CancelToken,
         *,
         good: frozenset[int] = frozenset(),
-    ) -> Iterator[Any]:
+    ) -> Iterator[HubAnswer]:
         """Give the open answer to a GET of `path` (with its query), its status no error, or one of `good`.
 
         Errors of the network while the answer is read pass through.
@@ -170,20 +163,21 @@ class HubRequests:
             CancelledByUser: stopping was asked for.
         """
         hub, token = _quiet_hub(), self._current_token()
-        # Not huggingface_hub's own headers: building those may ask the Hub a question of its own first. On a redirect
-        # to another host the session drops the authorization by itself.
-        sent = {"user-agent": "sagewizard", **headers}
+        # Not huggingface_hub's own headers: building those may ask the Hub a question of its own first.
+        sent = {"user-agent": "sagewizard", "accept-encoding": "gzip", **headers}
         if token:
             sent["authorization"] = f"Bearer {token}"
         with contextlib.ExitStack() as stack:
-            response = self._first_answer(hub, stack, self.endpoint + path, sent, cancel)
-            if response.status_code not in good:
-                self._raise_for_status(hub, response, about, token=bool(token))
-            yield response
+            answer = self._first_answer(hub, stack, self.endpoint + path, sent, cancel)
+            if answer.status_code >= 400 and answer.status_code not in good:
+                self._refuse(hub, answer, about, cancel, token=bool(token))
+            if not _is_bounded(answer):
+                raise nonsense(named(about), "it is compressed in a way that was not asked for")
+            yield answer
 
     def _first_answer(
         self, hub: Any, stack: contextlib.ExitStack, url: str, headers: Mapping[str, str], cancel: CancelToken
-    ) -> Any:
+    ) -> HubAnswer:
         """Return the first answer whose status does not call for another attempt, or the last one."""
         wait = self.pause
         for attempt in range(1, self.attempts + 1):
@@ -191,28 +185,40 @@ class HubRequests:
             asked: float | None = None
             last = attempt == self.attempts
             try:
-                response = stack.enter_context(
-                    hub.get_session().stream("GET", url, headers=headers, timeout=self.timeout, follow_redirects=True)
-                )
-                if response.status_code not in _RETRIED or last:
-                    return response
-                asked = retry_after(response.headers)
-                stack.close()
+                answer = HubAnswer(hub.get_session(), url, headers, timeout=self.timeout)
+                stack.callback(answer.close)
+                answer.open(cancel, seconds=self.longest)
+                if answer.status_code not in _RETRIED or last:
+                    return answer
+                asked = retry_after(answer.headers)
+            except CancelledByUser:
+                raise
             except Exception as error:
-                # A Hub that hangs is asked twice only: four times the timeout is longer than anyone waits.
-                if last or not (is_network(error) or is_timeout(error)) or (is_timeout(error) and attempt > 1):
-                    raise from_network(error, self.endpoint, timeout=self.timeout) from error
+                if last or not self._worth_another(error, attempt):
+                    raise from_network(error, self.endpoint, timeout=self._limit_of(error)) from error
+            stack.close()
             if asked is not None and asked > _LONGEST_WAIT:
                 raise busy(asked)
             cancel.wait(wait if asked is None else asked)
             wait *= 2
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _raise_for_status(self, hub: Any, response: Any, about: Repository | None, *, token: bool) -> None:
-        if response.status_code < 400:
-            return
-        with contextlib.suppress(Exception):  # the error's text is worth having, but not worth failing for
-            _read_beginning(response)
+    def _worth_another(self, error: BaseException, attempt: int) -> bool:
+        if is_timeout(error):
+            # A Hub that hangs is asked twice only: four times the timeout is longer than anyone waits.
+            return attempt == 1 and not isinstance(error, AnswerTooSlowError)
+        return is_network(error)
+
+    def _limit_of(self, error: BaseException) -> float:
+        """Return how many seconds were waited, if that is the error."""
+        return self.longest if isinstance(error, AnswerTooSlowError) else self.timeout
+
+    def _refuse(
+        self, hub: Any, answer: HubAnswer, about: Repository | None, cancel: CancelToken, *, token: bool
+    ) -> NoReturn:
+        """Raise the program's own error for an answer whose status is one; of its text only the beginning is read."""
+        limit = _ERROR_BYTES if _is_bounded(answer) else 0
+        response = answer.with_beginning(limit, cancel, seconds=min(_LONGEST_ERROR, self.longest))
         try:
             hub.hf_raise_for_status(response)
         except Exception as error:
@@ -221,7 +227,7 @@ class HubRequests:
             if about is None:
                 raise from_listing_answer(error, token=token) from error
             raise from_answer(error, about.name, about.revision, self.page(about.name), token=token) from error
-        raise nonsense(named(about), f"HTTP status {response.status_code}")
+        raise nonsense(named(about), f"HTTP status {answer.status_code}")
 
     def _current_token(self) -> str | None:
         if self._token is not None:
@@ -260,14 +266,6 @@ def _quiet_hub() -> Any:
     return utils
 
 
-def _read_beginning(response: Any) -> None:
-    """Let the beginning of an error's body be all of it: the rest is not worth reading, or without end."""
-    pieces, size, ends = [], 0, time.monotonic() + _LONGEST_ERROR
-    try:
-        for piece in response.iter_bytes():
-            pieces.append(piece)
-            size += len(piece)
-            if size >= _ERROR_BYTES or time.monotonic() > ends:
-                break
-    finally:
-        response._content = b"".join(pieces)[:_ERROR_BYTES]
+def _is_bounded(answer: HubAnswer) -> bool:
+    """Whether the body of an answer is no more than its compression can make of what was sent."""
+    return str(answer.headers.get("content-encoding") or "").strip().lower() in _ENCODINGS

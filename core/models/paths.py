@@ -9,7 +9,7 @@ from core.external_text import clean_line
 
 _LONGEST_PATH: Final = 1024
 _LONGEST_PART: Final = 255
-_ODD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_ODD: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 

@@ -117,7 +117,7 @@ def parse_reference(text: str) -> ModelReference:
     if text.startswith(("/", "./", "../", "~")) or text in {".", ".."}:
         try:
             path = Path(text).expanduser()
-        except RuntimeError as error:  # somebody without a home
+        except (RuntimeError, ValueError) as error:  # somebody without a home, a name that nobody has
             raise UsageError(f"“{clean_line(text)[:120]}” names no folder.", fix="Write the whole path.") from error
         return FolderReference(Path(os.path.abspath(path)))  # noqa: PTH100 - keep links as written
     if text.startswith(_S3):
@@ -130,7 +130,7 @@ def parse_reference(text: str) -> ModelReference:
         or ("@" in text and not _REVISION.fullmatch(revision))
     ):
         raise UsageError(
-            f"“{text}” is neither a Hub model nor a folder.",
+            f"“{clean_line(text)[:120]}” is neither a Hub model nor a folder.",
             fix="Write a Hub model as org/name or org/name@revision, and a folder as a path: ./name or /path/to/it.",
         )
     return HubReference(repository, revision or None)

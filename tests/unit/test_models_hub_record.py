@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.errors import RefusedError
 from core.models.cautions import cautions_about
 from core.models.facts import ModelFacts, ModelFile
 from core.models.hub_record import GgufSummary, HubRecord, Scan
@@ -18,6 +19,14 @@ _FILES = [{"rfilename": "config.json", "size": 1}, {"rfilename": "pytorch_model.
 def read(*issues: Any) -> HubRecord:
     status = {"scansDone": True, "filesWithIssues": list(issues)}
     return HubRecord.read("acme/tiny", {"sha": "0" * 40, "siblings": _FILES, "securityRepoStatus": status})
+
+
+def test_too_many_files_are_refused_with_their_number() -> None:
+    siblings = [{"rfilename": f"{number}.bin", "size": 1} for number in range(100_001)]
+    with pytest.raises(RefusedError, match=r"acme/tiny has 100,001 files") as caught:
+        HubRecord.read("acme/tiny", {"sha": "0" * 40, "siblings": siblings})
+    assert "HF_ENDPOINT" not in caught.value.fix
+    assert len(HubRecord.read("acme/tiny", {"sha": "0" * 40, "siblings": siblings[1:]}).files) == 100_000
 
 
 @pytest.mark.parametrize("level", ["unsafe", "worse", None, 7, ["unsafe"]])

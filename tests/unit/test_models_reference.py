@@ -79,6 +79,7 @@ def test_what_is_no_name_of_a_bucket_is_refused(bucket: str) -> None:
         ("a\x1b[31mb", "control characters"),
         ("a\nb", "control characters"),
         ("a\u202eb", "control characters"),
+        ("a\u061cb", "control characters"),
         ("a\\b", "backslashes"),
         ("x" * 300, "too long"),
         ("x/" * 600, "too long"),
@@ -101,6 +102,31 @@ def test_whatever_is_taken_reads_back_the_same(rest: str) -> None:
     assert isinstance(reference, S3Reference)
     assert parse_reference(str(reference)) == reference
     assert reference.prefix == "" or (reference.prefix[-1] == "/" and reference.prefix[0] != "/")
+
+
+@pytest.mark.parametrize("text", ["~nobody-of-that-name", "~nobody-of-that-name/x", "~\0/x", "~no\x1b[31mbody/x"])
+def test_the_home_of_nobody_is_no_folder(text: str) -> None:
+    with pytest.raises(UsageError, match="names no folder") as caught:
+        parse_reference(text)
+    assert clean(str(caught.value)) == str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["~", "~/x"])
+def test_whoever_has_no_home_is_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_uid: int) -> None:
+        raise KeyError(_uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(UsageError, match="names no folder"):
+        parse_reference(text)
+
+
+def test_what_is_no_reference_is_shown_safely_and_not_whole() -> None:
+    with pytest.raises(UsageError, match="neither a Hub model nor a folder") as caught:
+        parse_reference("a\x1b]0;t\x07\u061c b" + "c" * 10_000)
+    assert clean(str(caught.value)) == str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 def test_a_model_in_s3_needs_an_account_to_be_read() -> None:
