@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from core.errors import SagewizardError, UsageError
+from core.errors import SagewizardError
 from core.models.reference import SAMPLE, parse_reference
 
 Source = Literal["rest", "hub", "folders", "stored"]
@@ -39,6 +39,4 @@ def refusal(text: str) -> SagewizardError | None:
         parse_reference(text)
     except SagewizardError as problem:
         return problem
-    except RuntimeError:  # of `~name`, where there is nobody of that name
-        return UsageError(f"There is no home folder of “{text.partition('/')[0]}”.", fix="Write the path from its /.")
     return None

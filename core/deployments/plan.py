@@ -80,7 +80,8 @@ class PlannedEndpoint:
     """The endpoint: names and sizes. Timeouts are seconds, within SageMaker's 60 to 3,600.
 
     `volume_gb` is the size in GB of the volume of each instance, within SageMaker's 1 to 512; `None` for the instance's
-    own disk, or SageMaker's default volume where it has none.
+    own disk, or SageMaker's default volume where it has none. `context` (tokens) and `concurrency` (requests at once)
+    are what the type was chosen to hold; a `context` of `None` is the default for the model.
     """
 
     name: str
@@ -92,6 +93,8 @@ class PlannedEndpoint:
     price_usd_per_hour: float | None
     price_source: Literal["api", "list", "unknown"]
     volume_gb: int | None = None
+    context: int | None = None
+    concurrency: int = 1
 
 
 @dataclass(frozen=True, slots=True)

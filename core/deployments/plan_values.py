@@ -8,6 +8,7 @@ from core.artifacts.converted_tree import refuse_nothing_to_convert
 from core.deployments.plan import DIALECTS, Plan
 from core.errors import RefusedError, UsageError
 from core.external_text import clean_line
+from core.instances.requirements import MOST
 from core.models.layout import CONFIG, kind_of
 from core.models.paths import refuse_odd_paths
 from core.serving.engines import ENGINES
@@ -33,6 +34,12 @@ def check_values(plan: Plan) -> None:
             f"The plan's endpoint.volume_gb is {volume}; SageMaker allows 1 to {_LARGEST_VOLUME_GB} GB.",
             fix="Change it in the plan, or remove it for the default.",
         )
+    for what, number in (("context", plan.endpoint.context), ("concurrency", plan.endpoint.concurrency)):
+        if number is not None and not 1 <= number <= MOST:
+            raise UsageError(
+                f"The plan's endpoint.{what} is {number}; it must be from 1 to a billion.",
+                fix="Change it in the plan, or remove it for the default.",
+            )
     container = plan.container
     _check_word("container.engine", container.engine, ENGINES)
     _check_word("container.dialect", container.dialect, DIALECTS)
@@ -76,7 +83,7 @@ def _check_files(plan: Plan) -> None:
     except RefusedError as error:
         raise UsageError(error.message, fix=_ANEW) from error
     suffix = _WEIGHTS[plan.model.weight_format]
-    if not any(path.endswith(suffix) for path in paths):
+    if not any(path.lower().endswith(suffix) for path in paths):
         raise UsageError(
             f"The plan lists no weights: none of model.files is a {plan.model.weight_format} file (*{suffix}).",
             fix=_ANEW,

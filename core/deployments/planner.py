@@ -24,6 +24,7 @@ from core.instances.fit import FitRow, FitTable
 from core.instances.prices import Price
 from core.instances.quotas import quota_request_link
 from core.models.facts import ModelFacts, WeightSet
+from core.models.memory import loaded_dtype
 from core.models.weight_set import refuse_base_elsewhere
 from core.quantities import format_bytes, format_count, format_hourly, format_memory
 from core.serving.engines import ENGINES, REMOTE_CODE_ALLOWED
@@ -213,7 +214,7 @@ def _planned_model(facts: ModelFacts, weights: WeightSet, template: InferenceTem
         library=facts.library,
         architecture=facts.architecture,
         parameters=facts.parameters,
-        dtype=facts.dtype,
+        dtype=loaded_dtype(facts, weights),
         weight_format=weights.format,
         weight_bytes=weights.weight_bytes,
         chat_template=facts.chat_template,
@@ -265,6 +266,8 @@ def _planned_endpoint(
         price_usd_per_hour=price.usd_per_hour,
         price_source=price.source,
         volume_gb=row.fit.volume_gb,
+        context=choices.context,
+        concurrency=choices.concurrency,
     )
 
 

@@ -41,6 +41,8 @@ def choices_over(plan: Plan, choices: Choices) -> Choices:
         bucket=choices.bucket or plan.artifact.bucket,
         template=choices.template or plan.artifact.template,
         convert=choices.convert or plan.artifact.convert,
+        context=choices.context or plan.endpoint.context,
+        concurrency=choices.concurrency if choices.concurrency != 1 else plan.endpoint.concurrency,
     )
 
 

@@ -3,7 +3,6 @@
 The terms are those that the fit was reckoned with (`Requirements.gpu_terms` and its siblings); here they get words.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.instances.engine_rules import ENGINE_RULES, EngineRules
@@ -73,25 +72,19 @@ class _Words:
     def on_gpu(self, term: Term) -> Figure:
         """Return a term of a GPU's memory in words."""
         engine, gpus = self._engine, self._gpus
-        words: dict[str, Callable[[], Figure]] = {
-            "weights": lambda: Figure(
-                "weights",
-                term.bytes,
-                self._size_of_weights(gpu=True) + self._divided(gpus),
-                "exact" if gpus == 1 or engine.sharing == "tensor" else "estimated",
-            ),
-            "cache": lambda: self._cache(term, gpus, gpu=True),
-            "picture": lambda: self._picture(term),
-            "workspace": lambda: Figure(
-                "workspace",
-                term.bytes,
-                f"activations and logits of {engine.computes_at_once:,} tokens at once, and graphs"
-                if engine.computes_at_once
-                else "activations and logits of one request",
-                "estimated",
-            ),
-        }
-        return words[term.part]()
+        if term.part == "weights":
+            words = self._size_of_weights(gpu=True) + self._divided(gpus)
+            return Figure(
+                "weights", term.bytes, words, "exact" if gpus == 1 or engine.sharing == "tensor" else "estimated"
+            )
+        if term.part == "cache":
+            return self._cache(term, gpus, gpu=True)
+        if term.part == "picture":
+            return self._picture(term)
+        words = "activations and logits of one request"
+        if engine.computes_at_once:
+            words = f"activations and logits of {engine.computes_at_once:,} tokens at once, and graphs"
+        return Figure("workspace", term.bytes, words, "estimated")
 
     def on_host(self, term: Term) -> Figure:
         """Return a term of the host's memory in words."""

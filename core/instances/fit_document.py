@@ -7,7 +7,7 @@ from core.instances.breakdown import OpenedBudget, break_down
 from core.instances.fit import Budget, Fit, FitRow, FitTable
 from core.models.facts import ModelFacts, WeightSet
 from core.models.kv_cache import KvCache
-from core.models.memory import cache_bytes, cache_of, context_limit, kv_bytes_per_token
+from core.models.memory import cache_bytes, cache_of, context_limit, kv_bytes_per_token, loaded_dtype
 
 
 def fit_document(
@@ -32,9 +32,7 @@ def fit_document(
 
 def _model(facts: ModelFacts, weights: WeightSet) -> dict[str, Any]:
     network, cache, popularity = facts.network, cache_of(facts), facts.popularity
-    loaded = weights.base or weights
-    # What is known of a GGUF repository is what its default file says; its types are those of the file that is taken.
-    stored = loaded.variant if loaded.format == "gguf" and loaded.variant else network.dtype
+    stored = loaded_dtype(facts, weights)
     return {
         "reference": str(facts.reference),
         "revision": facts.revision,

@@ -16,7 +16,7 @@ from core.errors import CancelledByUser, SagewizardError
 _QUOTA_NAME: Final = re.compile(r"(ml\.[\w.-]+) for endpoint usage")
 _QUOTA_CODE: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 _GONE: Final = frozenset({"ValidationException", "ResourceNotFound", "ResourceNotFoundException"})
-_NOT_USING: Final = frozenset({"Failed", "Deleting"})
+_FAILED: Final = "Failed"  # has no instances any more; one that is being deleted has, until it is gone
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +102,7 @@ def _used(clients: Clients, cancel: CancelToken) -> Counter[str]:
     for page in sagemaker.get_paginator("list_endpoints").paginate():
         for summary in page.get("Endpoints", ()):
             cancel.check()
-            if summary.get("EndpointStatus") not in _NOT_USING:
+            if summary.get("EndpointStatus") != _FAILED:
                 used.update(_used_by(sagemaker, summary["EndpointName"], configs))
     return used
 

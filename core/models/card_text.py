@@ -19,7 +19,7 @@ _MOST_ROUNDS: Final = 8
 """How often the text is gone through: what was taken out may have stood between the halves of something else."""
 
 # Direction marks and the like that `clean` leaves, and halves of characters, which cannot be printed.
-_ODD: Final = re.compile("[\u061c\u180e\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]")
+_ODD: Final = re.compile("[\u180e\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]")
 _SEPARATORS: Final = re.compile("[\u2028\u2029]")
 _FRONT_MATTER: Final = re.compile(r"\A\s*---[ \t]*\n(?:.*?\n)??---[ \t]*(?:\n|\Z)", re.DOTALL)
 _RULES_AHEAD: Final = re.compile(r"\A(?:\s*---[ \t]*(?:\n|\Z))+")

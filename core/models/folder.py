@@ -14,13 +14,10 @@ from core.external_text import clean_line
 from core.models import layout
 from core.models.facts import ModelFile
 from core.models.no_weights import known_otherwise
+from core.models.packaged_files import LFS_POINTER, as_small_as_a_pointer
 from core.quantities import format_bytes
 
 _MOST_FILES: Final = 20_000
-_MARKS: Final = (layout.CONFIG, layout.PIPELINE, layout.ADAPTER, layout.MODULES)
-# Git LFS, docs/spec.md: this line first, and less than 1,024 bytes in all.
-_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
-_LONGEST_LFS_POINTER: Final = 1024
 _EXPECTED: Final = "A model folder has config.json, its weights (*.safetensors) and its tokenizer at its top."
 
 
@@ -121,7 +118,7 @@ def _check_root(root: Path) -> None:
         raise _unreadable(root, error) from error
     if not names:
         raise RefusedError(f"{root} is empty.", fix=_EXPECTED)
-    if any(name in _MARKS for name in names) or _holds_gguf(root):
+    if any(name in layout.MARKS for name in names) or _holds_gguf(root):
         return
     told = [name.encode(errors="replace").decode() for name in names]
     raise known_otherwise(str(root), told) or RefusedError(
@@ -169,10 +166,10 @@ def _walk(root: Path, warnings: list[str]) -> Iterator[tuple[Path, os.stat_resul
 
 def _is_lfs_pointer(path: Path, size: int) -> bool:
     """Return whether a file is what `git clone` leaves without Git LFS; of one that may not be read, nobody knows."""
-    if not len(_LFS_POINTER) < size < _LONGEST_LFS_POINTER:
+    if not as_small_as_a_pointer(size):
         return False
     with contextlib.suppress(PermissionError), path.open("rb") as file:
-        return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+        return file.read(len(LFS_POINTER)) == LFS_POINTER
     return False
 
 

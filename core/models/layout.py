@@ -17,6 +17,8 @@ PIPELINE: Final = "model_index.json"
 ADAPTER: Final = "adapter_config.json"
 MODULES: Final = "modules.json"
 SENTENCE_CONFIG: Final = "sentence_bert_config.json"
+MARKS: Final = (CONFIG, PIPELINE, ADAPTER, MODULES)
+"""Files at the top of a folder, each of which says that it holds a model."""
 
 ModelKind = Literal["transformers", "diffusers", "sentence-transformers", "peft", "gguf"]
 """What loads a model, by its files; the Hub's word for the library may differ."""
@@ -45,7 +47,7 @@ _OTHER_FORMATS: Final = tuple(
         ("PyTorch checkpoints of the authors' own kind", r".*\.(pth|pt|ckpt)|consolidated.*"),
     )
 )
-_NO_LANGUAGE_MODEL: Final = re.compile(r"(?:.*[^a-z])?(?:mmproj|imatrix).*", re.IGNORECASE)
+_NO_LANGUAGE_MODEL: Final = re.compile(r"(?:.*[^a-z])?(?:mmproj.*|imatrix(?:_unsloth)?\.gguf)", re.IGNORECASE)
 _TOKENIZERS: Final = frozenset(
     {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model", TOKENIZER_CONFIG}
     | {"sentencepiece.bpe.model", "tekken.json", "preprocessor_config.json", "processor_config.json"}

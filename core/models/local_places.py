@@ -13,7 +13,6 @@ MOST_PLACES: Final = 200
 """Places that are listed at most."""
 _MOST_ENTRIES: Final = 10_000
 """Entries of a folder that are looked at, at most."""
-_MARKS: Final = (layout.CONFIG, layout.PIPELINE, layout.ADAPTER)
 _GGUF: Final = ".gguf"
 
 
@@ -77,7 +76,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 def _holds_model(folder: str) -> bool:
     """Return whether a folder has a file that tells what model it is; a large one is looked at in part."""
-    if any(os.path.isfile(os.path.join(folder, mark)) for mark in _MARKS):  # noqa: PTH113, PTH118 - never raises
+    if any(os.path.isfile(os.path.join(folder, mark)) for mark in layout.MARKS):  # noqa: PTH113, PTH118 - never raises
         return True
     return any(entry.name.lower().endswith(_GGUF) for entry in _entries(folder))
 

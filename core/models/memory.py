@@ -1,6 +1,6 @@
 """How much memory a model's weights and cache take, from what is known of it. All sizes are bytes."""
 
-from core.models.facts import ModelFacts
+from core.models.facts import ModelFacts, WeightSet
 from core.models.kv_cache import NO_CACHE, KvCache, cache_bytes_per_value, kv_cache_of, max_context
 from core.models.tasks import generates
 
@@ -23,6 +23,15 @@ def kv_bytes_per_token(facts: ModelFacts) -> int | None:
 def cache_bytes(facts: ModelFacts) -> int:
     """Return the size of one cached value."""
     return cache_bytes_per_value(facts.network.config, facts.network.dtype)
+
+
+def loaded_dtype(facts: ModelFacts, weights: WeightSet) -> str | None:
+    """Return the type that most of the weights have which are loaded.
+
+    What is known of a GGUF repository is what its default file says; the type is that of the file that is taken.
+    """
+    loaded = weights.base or weights
+    return loaded.variant if loaded.format == "gguf" and loaded.variant else facts.network.dtype
 
 
 def context_limit(facts: ModelFacts) -> int | None:

@@ -2,11 +2,22 @@
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Final
 
 from core.errors import RefusedError
 from core.external_text import clean_line
 from core.models.facts import ModelFacts
 from core.models.reference import FolderReference, ModelReference, SampleReference
+
+# Git LFS, docs/spec.md: this line first, and less than 1,024 bytes in all.
+LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+"""How the file begins that Git LFS puts in the place of a large one."""
+_LONGEST_LFS_POINTER: Final = 1024
+
+
+def as_small_as_a_pointer(size: int) -> bool:
+    """Whether a file of `size` bytes may be a pointer of Git LFS: others need not be opened to know."""
+    return len(LFS_POINTER) < size < _LONGEST_LFS_POINTER
 
 
 def refuse_unusable_files(paths: Iterable[str], facts: ModelFacts) -> None:

@@ -15,15 +15,12 @@ from core.models.facts import ModelFile, Popularity, Scan
 from core.models.gguf_header import GgufHeader, read_gguf
 from core.models.hub import HubClient
 from core.models.hub_record import GgufSummary, HubRecord
-from core.models.packaged_files import refuse_lfs_pointers
+from core.models.packaged_files import LFS_POINTER, as_small_as_a_pointer, refuse_lfs_pointers
 from core.models.reference import FolderReference, HubReference, ModelReference, S3Reference, SampleReference
 from core.models.safetensors_header import StoredParameters, read_parameters
 from core.models.stored_objects import ObjectStore
 
 _SAMPLE_LICENSE: Final = "apache-2.0"
-# Git LFS, docs/spec.md: this line first, and less than 1,024 bytes in all.
-_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
-_LONGEST_LFS_POINTER: Final = 1024
 _POINTED_AT: Final = re.compile(r"\.(?:safetensors|bin|gguf|model)\Z|(?:^|/)tokenizer\.json\Z", re.IGNORECASE)
 """Files that Git LFS keeps, and that are larger than its pointers."""
 _MOST_LOOKED_AT: Final = 50
@@ -219,15 +216,14 @@ class S3Reader:
 
     def _find_pointers(self, files: tuple[ModelFile, ...]) -> tuple[str, ...]:
         """Return the files that are but pointers of Git LFS, among those that are never as small as one otherwise."""
-        length = len(_LFS_POINTER)
-        sized = (file.path for file in files if length < file.bytes < _LONGEST_LFS_POINTER)
-        small = [path for path in sized if _POINTED_AT.search(path)]
-        return tuple(path for path in small[:_MOST_LOOKED_AT] if self.start(path, 0, length) == _LFS_POINTER)
+        length = len(LFS_POINTER)
+        small = [file.path for file in files if as_small_as_a_pointer(file.bytes) and _POINTED_AT.search(file.path)]
+        return tuple(path for path in small[:_MOST_LOOKED_AT] if self.start(path, 0, length) == LFS_POINTER)
 
     def read(self, path: str, limit: int) -> bytes:
         """Return a whole small object, that is no pointer of Git LFS."""
         body = self.start(path, 0, limit + 1)
-        if body.startswith(_LFS_POINTER):
+        if body.startswith(LFS_POINTER):
             refuse_lfs_pointers([path], [path], self._reference)
         if len(body) > limit:
             raise SagewizardError(

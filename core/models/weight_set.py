@@ -134,7 +134,8 @@ def _adapter(facts: ModelFacts, remote_code: bool) -> WeightSet:
     if facts.base is None:
         raise RefusedError(
             f"{facts.reference} is an adapter, and the model it is for could not be found.",
-            fix="See base_model_name_or_path in its adapter_config.json: it must name a model on the Hub.",
+            fix="See base_model_name_or_path in its adapter_config.json: it must name a model on the Hub, or for an "
+            "adapter in a folder another folder.",
         )
     support, left_out = sort_out(files.values(), taken={chosen})
     code_of_base = remote_code and facts.base.remote_code is not None

@@ -1,7 +1,6 @@
 """What is told of a model before and after it was looked at, its card, and text that others wrote."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,18 +11,11 @@ from core.models.facts import ModelFacts, Popularity, Scan
 from core.models.quantization import Quantization
 from core.models.remote_code import RemoteCode
 from tests.tui.driving import Stage, shown, until, until_screen, until_shown
-from tests.tui.model_search import HeldHub, field_of, filled_hub, names_in, open_model_step, search_for
+from tests.tui.model_search import HeldHub, field_of, names_in, open_model_step, search_for
 from tests.tui.samples import a_draft, some_facts
 from tui.screens.card import CardScreen
 from tui.widgets.model_details import model_facts
 from tui.widgets.model_results import ModelResults
-
-
-@pytest.fixture
-def hub() -> Iterator[HeldHub]:
-    with filled_hub() as stand_in:
-        yield stand_in
-
 
 # -- details ----------------------------------------------------------------------------------------------------------
 
@@ -221,3 +213,10 @@ async def test_what_others_wrote_is_shown_letter_by_letter(hub: HeldHub, text: s
             await until_shown(pilot, part)
         assert "alert" not in app.screen.query_one(Markdown).source
         assert not {"\x1b", "\x9b", "\x07"} & set(shown(app))
+
+
+def test_a_private_model_is_not_called_open_and_every_stored_type_is_counted() -> None:
+    facts = replace(some_facts(), gated=None, private=True, dtypes={"F16": 20_554_567_680, "U8": 184_549_376})
+    told = {fact.label: fact.value for fact in model_facts(facts)}
+    assert told["Access"] == "private: your Hub token is used"
+    assert told["Stored as"] == "F16 20.6B, U8 185M"

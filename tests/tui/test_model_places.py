@@ -1,6 +1,5 @@
 """Looking for a model in folders of this machine and in S3, and what is meant by what is typed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,17 +10,10 @@ from core.cancellation import CancelToken
 from core.errors import SagewizardError
 from tests.stand_in_hub import safetensors
 from tests.tui.driving import Stage, shown, until, until_shown
-from tests.tui.model_search import CONFIG, HeldHub, field_of, filled_hub, names_in, open_model_step
+from tests.tui.model_search import CONFIG, HeldHub, field_of, names_in, open_model_step
 from tui import calls
 from tui.model_text import is_whole, refusal, search_words, source_of
 from tui.widgets.model_browser import ModelBrowser
-
-
-@pytest.fixture
-def hub() -> Iterator[HeldHub]:
-    with filled_hub() as stand_in:
-        yield stand_in
-
 
 # -- folders ----------------------------------------------------------------------------------------------------------
 

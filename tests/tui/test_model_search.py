@@ -2,22 +2,14 @@
 
 import json
 import threading
-from collections.abc import Iterator
 
 import pytest
 from textual.widgets import Input, Select
 
 from tests.tui.driving import Stage, settled, shown, until, until_shown, words
-from tests.tui.model_search import HeldHub, field_of, filled_hub, names_in, open_model_step, search_for
+from tests.tui.model_search import HeldHub, field_of, names_in, open_model_step, search_for
 from tui.widgets.model_browser import MOST_ROWS, ModelBrowser
 from tui.widgets.model_results import ModelResults
-
-
-@pytest.fixture
-def hub() -> Iterator[HeldHub]:
-    with filled_hub() as stand_in:
-        yield stand_in
-
 
 # -- as it is typed ---------------------------------------------------------------------------------------------------
 

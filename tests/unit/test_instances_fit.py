@@ -61,27 +61,16 @@ def model(
 
 
 def table(
-    config: dict[str, Any],
-    size: int,
-    *,
-    dtype: str = "float16",
-    context: int | None = None,
-    concurrency: int = 1,
-    quotas: dict[str, Quota] | None = None,
-    names: tuple[str, ...] = (),
-    engines: tuple[str, ...] | None = None,
+    config: dict[str, Any], size: int, *, dtype: str = "float16", names: tuple[str, ...] = (), **asked: Any
 ) -> FitTable:
-    facts, weights = model(config, size, dtype)
-    return fit_table(
-        facts,
-        weights,
-        context=context,
-        concurrency=concurrency,
-        instances=[find_instance_type(name) for name in names] if names else catalog().values(),
-        prices=list_prices(),
-        quotas=quotas,
-        engines=engines,
-    )
+    return table_of(*model(config, size, dtype), names=names, **asked)
+
+
+def table_of(facts: ModelFacts, weights: WeightSet, *, names: tuple[str, ...] = (), **asked: Any) -> FitTable:
+    """Return the table of all types, or of those called `names`; `asked` are other parameters of `fit_table`."""
+    instances = [find_instance_type(name) for name in names] if names else catalog().values()
+    usual = {"context": None, "concurrency": 1, "prices": list_prices(), "quotas": None}
+    return fit_table(facts, weights, instances=instances, **{**usual, **asked})
 
 
 def one(
@@ -257,15 +246,7 @@ def test_a_cpu_is_the_last_resort() -> None:
         task="text-to-image",
         pipeline=Pipeline("P", (PipelinePart("unet", "diffusers", "U"),)),
     )
-    found = fit_table(
-        facts,
-        WeightSet("safetensors", (file,), (), ()),
-        context=None,
-        concurrency=1,
-        instances=catalog().values(),
-        prices=list_prices(),
-        quotas=None,
-    )
+    found = table_of(facts, WeightSet("safetensors", (file,), (), ()))
     assert found.recommended is None
     assert "a CPU takes too long to answer" in (found.smallest_change or "")
 
@@ -319,16 +300,7 @@ def test_as_many_as_are_wanted_must_be_left() -> None:
 
     def recommended(count: int) -> str | None:
         quotas = {"ml.t2.medium": Quota(2, 0), "ml.m5.large": Quota(4, 0)}
-        return fit_table(
-            facts,
-            weights,
-            context=None,
-            concurrency=1,
-            instances=catalog().values(),
-            prices=list_prices(),
-            quotas=quotas,
-            count=count,
-        ).recommended
+        return table_of(facts, weights, quotas=quotas, count=count).recommended
 
     assert [recommended(count) for count in (1, 2, 3, 4, 5)] == [
         "ml.t2.medium",
@@ -342,16 +314,7 @@ def test_as_many_as_are_wanted_must_be_left() -> None:
 def test_a_model_that_no_engine_runs_hears_why() -> None:
     facts, weights = model(LLAMA_8B, 5 * GB)
     facts = replace(facts, quantization=Quantization("mlx", 4, 64))
-    found = fit_table(
-        facts,
-        weights,
-        context=None,
-        concurrency=1,
-        instances=catalog().values(),
-        prices=list_prices(),
-        quotas=None,
-        engines=("huggingface",),
-    )
+    found = table_of(facts, weights, engines=("huggingface",))
     assert found.smallest_change == (
         "It cannot run there: the Hugging Face inference container has no kernels for mlx weights."
     )
@@ -565,14 +528,6 @@ def test_law_the_longest_context_fits_and_sixteen_more_do_not(
 
 def test_prices_may_be_unknown_everywhere() -> None:
     facts, weights = model(GPT_NEO_125M, GB)
-    found = fit_table(
-        facts,
-        weights,
-        context=None,
-        concurrency=1,
-        instances=catalog().values(),
-        prices={"ml.m5.4xlarge": Price(0.9, "api")},
-        quotas=None,
-    )
+    found = table_of(facts, weights, prices={"ml.m5.4xlarge": Price(0.9, "api")})
     assert found.recommended == "ml.m5.4xlarge"
     assert found.rows[1].price == Price(None, "unknown")

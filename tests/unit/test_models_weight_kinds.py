@@ -348,3 +348,9 @@ def test_the_walkthroughs_pipeline_leaves_nine_tenths_behind() -> None:
     assert found.weight_bytes / 10**9 == pytest.approx(6.94, abs=0.02)
     assert not any(path.startswith(("vae_1_0", "vae_encoder", "vae_decoder")) for path in paths(found))
     assert found.packaged_bytes < sum(sizes.values()) / 10
+
+
+def test_a_language_model_quantized_with_an_importance_matrix_is_one() -> None:
+    files = {"acme-imatrix-Q4_K_M.gguf": 4, "imatrix.gguf": 1, "imatrix_unsloth.gguf": 1, "mmproj-f16.gguf": 1}
+    found = select_weight_set(facts(files))
+    assert (paths(found), found.variants) == (["acme-imatrix-Q4_K_M.gguf"], ("Q4_K_M",))

@@ -70,6 +70,8 @@ def _edited(tmp_path: Path, *keys: str | int, value: object) -> Path:
         (("endpoint", "instance_type"), "ml.m5.larg", "ml.m5.large"),
         (("endpoint", "name"), "no_good", "no-good"),
         (("endpoint", "startup_timeout_seconds"), 5, "60 to 3600"),
+        (("endpoint", "context"), 0, "endpoint.context is 0"),
+        (("endpoint", "concurrency"), 10**10, "endpoint.concurrency is 10000000000"),
         (("endpoint", "volume_gb"), 0, "1 to 512 GB"),
         (("endpoint", "volume_gb"), 513, "1 to 512 GB"),
         (("endpoint", "volume_gb"), -1, "endpoint.volume_gb"),

@@ -104,3 +104,11 @@ def test_a_volume_stays_where_nothing_follows_from_the_choices() -> None:
 def test_a_plan_made_anew_for_a_type_without_quota_is_chosen_so_again() -> None:
     assert choices_over(a_plan(), Choices(without_quota=True)).without_quota
     assert not choices_over(a_plan(), Choices()).without_quota
+
+
+def test_a_plan_made_anew_holds_what_it_was_made_for() -> None:
+    plan = replace(a_plan(), endpoint=replace(a_plan().endpoint, context=131_072, concurrency=4))
+    anew = choices_over(plan, Choices(instance_type="ml.g5.xlarge"))
+    assert (anew.context, anew.concurrency) == (131_072, 4)
+    changed = choices_over(plan, Choices(context=8192, concurrency=2))
+    assert (changed.context, changed.concurrency) == (8192, 2)

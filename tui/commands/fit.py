@@ -212,7 +212,7 @@ def sharing(fit_: "Fit") -> str:
 
 
 def _about(looked: Study, found: "FitTable") -> list[tuple[str, str]]:
-    from core.models.memory import kv_bytes_per_token
+    from core.models.memory import kv_bytes_per_token, loaded_dtype
 
     facts, weights = looked.facts, looked.weights
     plural = "" if weights.shards == 1 else "s"
@@ -233,7 +233,8 @@ def _about(looked: Study, found: "FitTable") -> list[tuple[str, str]]:
     network = facts.network
     if network.parameters:
         about = "" if network.parameters_confidence == "exact" else "about "
-        kind = f" of {network.dtype}" if network.dtype else ""
+        stored = loaded_dtype(facts, weights)
+        kind = f" of {stored}" if stored else ""
         told.append(("Parameters", f"{about}{format_count(network.parameters)}{kind}"))
     if network.quantization and network.quantization.bits:
         told.append(("Quantized", network.quantization.label))

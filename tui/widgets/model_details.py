@@ -76,7 +76,8 @@ def model_facts(facts: ModelFacts) -> tuple[Fact, ...]:
         Fact("Library", library or "unknown"),
         Fact("Parameters", _parameters(facts)),
         Fact("Licence", facts.license or ("as the program" if sample else "not stated")),
-        Fact("Access", _access(facts.gated)),
+        Fact("Access", _access(facts.gated, private=facts.private)),
+        *_dtypes(facts),
         Fact("Repository", f"{_files(len(facts.files))}, {format_bytes(facts.repository_bytes)}"),
         *_popularity(facts.popularity.downloads, facts.popularity.likes, facts.popularity.last_modified),
         *_scan(facts),
@@ -101,6 +102,15 @@ def _parameters(facts: ModelFacts) -> str:
     about = "about " if facts.parameters_confidence == "estimated" else ""
     stored = ", ".join(part for part in (facts.dtype, facts.quantization and facts.quantization.label) if part)
     return f"{about}{format_count(facts.parameters)}" + (f" in {stored}" if stored else "")
+
+
+def _dtypes(facts: ModelFacts) -> tuple[Fact, ...]:
+    """Return how many elements of each type are stored, where there is more than one type."""
+    if len(facts.dtypes) < 2:
+        return ()
+    by_count = sorted(facts.dtypes.items(), key=lambda each: -each[1])
+    told = ", ".join(f"{clean_line(name)} {format_count(count)}" for name, count in by_count[:_MOST_NAMED])
+    return (Fact("Stored as", told),)
 
 
 def _access(gated: str | None, *, private: bool = False) -> str:
