@@ -17,9 +17,14 @@ class CancelToken:
     for may then be locked by the very thread that is to set it. Putting into a `SimpleQueue` takes no such lock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, parent: "CancelToken | None" = None) -> None:
         self._cancelled = False
+        self._parent = parent
         self._bell: SimpleQueue[None] = SimpleQueue()
+
+    def child(self) -> "CancelToken":
+        """Return a token for a part of the work: set when this one is, or by itself, which leaves this one alone."""
+        return CancelToken(parent=self)
 
     def cancel(self) -> None:
         """Ask the work to stop at its next check."""
@@ -29,7 +34,7 @@ class CancelToken:
     @property
     def cancelled(self) -> bool:
         """Whether stopping was asked for."""
-        return self._cancelled
+        return self._cancelled or (self._parent is not None and self._parent.cancelled)
 
     def check(self) -> None:
         """Return when the work may go on.
@@ -37,7 +42,7 @@ class CancelToken:
         Raises:
             CancelledByUser: stopping was asked for.
         """
-        if self._cancelled:
+        if self.cancelled:
             raise CancelledByUser
 
     def wait(self, seconds: float) -> None:
@@ -47,7 +52,7 @@ class CancelToken:
             CancelledByUser: stopping was asked for before or during the pause.
         """
         until = time.monotonic() + seconds
-        while not self._cancelled and (left := until - time.monotonic()) > 0:
+        while not self.cancelled and (left := until - time.monotonic()) > 0:
             # In short turns: a signal that arrives just before a turn begins is handled by Python only after it.
             with suppress(Empty):
                 self._bell.get(timeout=min(left, _TURN_SECONDS))

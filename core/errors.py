@@ -41,6 +41,10 @@ class AccessError(SagewizardError):
     """Credentials are absent, expired or not allowed to do this; or a gated model has not been granted."""
 
 
+class SignInExpiredError(AccessError):
+    """The credentials were good, and are not any more: signing in again helps."""
+
+
 class UnreachableError(SagewizardError):
     """A service did not answer: no network, a refused connection, a time-out."""
 

@@ -26,6 +26,7 @@ CONFIG_KEYS: Final[Mapping[str, type]] = {
     "instance_count": int,
     "role": str,
     "bucket": str,
+    "kms_key": str,
     "context": int,
 }
 """What the config file may set, and to what."""

@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "plan": "Decide everything about a deployment and write it down; change nothing.",
     "package": "Build the artifact that SageMaker serves, on this machine.",
     "deploy": "Take a model, or a plan, to an endpoint in service.",
+    "resume": "Go on with a deployment that was interrupted.",
+    "rollback": "Remove what an interrupted deployment made.",
     "deployments": "List the deployments this machine made, and what is left of them.",
     "endpoints": "List, inspect, follow and delete endpoints.",
     "chat": "Talk to an endpoint.",

@@ -1,29 +1,29 @@
-"""The artifact as `model.tar.gz`, written as a stream: members → tar → gzip → file.
+"""The artifact as `model.tar.gz` in a file, written as a stream: members → tar → gzip → file.
 
-The same members give the same bytes on the same machine: order, times, owners and modes are fixed, and the gzip header
-holds neither a time nor a name. (Another processor's instructions may compress otherwise; what is inside is the same.)
-The tar format is GNU's: long and non-ASCII names and sizes beyond 8 GB are read by `tar`, by Python and by AWS.
+The same members give the same bytes, which are those that S3 is given in parts: order, times, owners and modes are
+fixed, the gzip header holds neither a time nor a name, and where the tar is cut follows from paths and sizes. (Another
+processor's instructions may compress otherwise; what is inside is the same.)
 """
 
 import hashlib
 import os
-import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from core.artifacts.encoding import encoded_parts
+from core.artifacts.gzip_parts import HEADER, GzipState
+from core.artifacts.reading import Piece, read_ahead
 from core.artifacts.staging import staged
+from core.artifacts.tar_stream import archive_parts, part_bytes_for, tar_bytes
 from core.artifacts.tree import Member, PacedProgress, Progress
 from core.cancellation import CancelToken
 from core.errors import UsageError
 
 __all__ = ["Packed", "PackedFile", "Progress", "write_archive"]
-
-_LEVEL = 1  # weights hardly compress at any level; this one keeps up with a disk
-_BLOCK = 2**20  # each block is compressed by itself, so its borders are part of what makes the bytes the same
-_MOST_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Packed:
 def write_archive(members: Iterable[Member], path: Path, *, progress: Progress, cancel: CancelToken) -> Packed:
     """Write `members` as a gzipped tar to `path`, in one piece or not at all; a file there is replaced.
 
-    Memory stays within a few blocks whatever the size. `progress` counts the members' bytes.
+    What is read ahead, two parts and 32 MiB between them are in memory, whatever the size; parts have 16 MiB, and more
+    only in archives beyond 140 GiB. `progress` counts the members' bytes.
 
     Raises:
         UsageError: `path` is a folder.
@@ -62,9 +63,9 @@ def write_archive(members: Iterable[Member], path: Path, *, progress: Progress, 
         raise UsageError(f"{path} is a folder.", fix="Give the archive's own path, ending in .tar.gz.")
     paced = PacedProgress(progress, sum(member.bytes for member in members))
     with staged(path) as temporary:
-        with temporary.open("xb") as file:
+        with temporary.open("xb") as file, closing(read_ahead(members, cancel=cancel)) as pieces:
             sink = _DigestingSink(file)
-            _compress(_tar(members, paced, cancel), sink)
+            _pack(members, _counted(pieces, paced), sink)
             file.flush()
             os.fsync(file.fileno())
         cancel.check()
@@ -74,71 +75,36 @@ def write_archive(members: Iterable[Member], path: Path, *, progress: Progress, 
 
 
 class _DigestingSink:
-    """Writes to a file and digests what it writes. `igzip_threaded` needs `write` and `flush` of it."""
+    """Writes to a file and digests what it writes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._digest = file, hashlib.sha256()
         self.bytes = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> None:
         self._digest.update(data)
         self.bytes += len(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
+        self._file.write(data)
 
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
 
 
-def _tar(members: Iterable[Member], paced: PacedProgress, cancel: CancelToken) -> Iterator[bytes]:
-    written = 0
-    for member in members:
-        header = _header(member)
-        yield header
-        for chunk in member.chunks(cancel):
-            yield chunk
-            paced.add(len(chunk))
-        padding = -member.bytes % tarfile.BLOCKSIZE
-        yield bytes(padding)
-        written += len(header) + member.bytes + padding
-    end = 2 * tarfile.BLOCKSIZE
-    yield bytes(end + -(written + end) % tarfile.RECORDSIZE)
+def _pack(members: tuple[Member, ...], pieces: Iterable[Piece], sink: _DigestingSink) -> None:
+    layout = archive_parts(members, part_bytes_for(tar_bytes(members)))
+    state = GzipState()
+    with closing(encoded_parts(members, layout, pieces)) as parts, ThreadPoolExecutor(1, "write") as writer:
+        writing = writer.submit(sink.write, HEADER)
+        for _, part in parts:
+            state = state.after(part)
+            writing.result()
+            writing = writer.submit(sink.write, part.data)  # while the next part is packed
+        writing.result()
+        sink.write(state.trailer)
 
 
-def _header(member: Member) -> bytes:
-    info = tarfile.TarInfo(member.path)  # time, owner and group are 0 and nameless from the start
-    info.size = member.bytes
-    info.mode = 0o644
-    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")
-
-
-def _compress(pieces: Iterator[bytes], sink: _DigestingSink) -> None:
-    from isal import igzip_threaded
-
-    threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    gzip = igzip_threaded.open(sink, "wb", compresslevel=_LEVEL, threads=threads, block_size=_BLOCK)
-    try:
-        for block in _in_blocks(pieces):
-            gzip.write(block)
-    except BaseException:
-        with suppress(Exception):  # the first error is the one to tell of; this only ends the threads
-            gzip.close()
-        raise
-    gzip.close()
-
-
-def _in_blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut a stream into blocks of one size, wherever its pieces end."""
-    held = bytearray()
+def _counted(pieces: Iterable[Piece], paced: PacedProgress) -> Iterator[Piece]:
     for piece in pieces:
-        view = memoryview(piece)
-        while len(held) + len(view) >= _BLOCK:
-            taken = _BLOCK - len(held)
-            yield bytes(view[:taken]) if not held else bytes(held + view[:taken])
-            held, view = bytearray(), view[taken:]
-        held += view
-    if held:
-        yield bytes(held)
+        yield piece
+        paced.add(len(piece.data))

@@ -4,12 +4,14 @@ Two formats (torch/serialization.py). Since PyTorch 1.6: a zip file whose entrie
 folder: `data.pkl`, `data/KEY` for each storage, `byteorder`. Before: pickles one after another (a magic number, the
 format's version, facts about the machine, the value, the keys of the storages), then for each key the number of
 elements in eight bytes, little-endian, and the elements.
+
+What lies among the storages, the head before each in both formats, says where exactly they begin and is read with the
+whole file at hand only: of a file that is far away that would be hundreds of requests. Their sizes are known without.
 """
 
-import os
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -20,6 +22,7 @@ from core.errors import RefusedError
 _LARGEST_DIRECTORY: Final = 16 * 2**20
 """In bytes; an entry of `torch.save` takes about 70 in the directory."""
 _ENCRYPTED: Final = 0x1
+_SIGNATURE: Final = b"PK\x03\x04"
 _ENTRY: Final = struct.Struct("<4s22xHH")
 """The head of an entry in a zip file (APPNOTE.TXT 4.3.7): the signature, then the lengths of its name and extra."""
 _MAGIC: Final = 0x1950A86A20F9469CFC6C
@@ -37,7 +40,7 @@ class Extent:
 def is_zip(file: BinaryIO) -> bool:
     """Return whether the file is of the newer format, by the four bytes that PyTorch goes by."""
     file.seek(0)
-    return file.read(4) == b"PK\x03\x04"
+    return file.read(4) == _SIGNATURE
 
 
 class _Guarded:
@@ -53,44 +56,57 @@ class _Guarded:
         return self._file.read(_LARGEST_DIRECTORY if count < 0 else count)
 
 
-def zip_parts(file: BinaryIO, label: str) -> tuple[Extent, Mapping[str, Extent]]:
-    """Return where the pickle of a file of the newer format is, and each storage by its key.
+def zip_parts(file: BinaryIO, size: int, label: str, *, whole: bool) -> tuple[Extent, Mapping[str, Extent]]:
+    """Return where the pickle of a file of the newer format, of `size` bytes, is, and each storage by its key.
+
+    Without `whole` the storages' heads are not read, and the earliest place where each may begin is given.
 
     Raises:
         RefusedError: it is damaged, compressed, or not of that format.
     """
-    size = os.fstat(file.fileno()).st_size
     try:
         with zipfile.ZipFile(_Guarded(file)) as archive:
-            entries = archive.infolist()
-        parts = {entry.filename: _extent(file, entry, size) for entry in entries if not entry.is_dir()}
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+        folder = _folder([entry.filename for entry in entries], label)
+        read = {f"{folder}data.pkl", f"{folder}byteorder"}
+        parts = {
+            entry.filename: _extent(file if whole or entry.filename in read else None, entry, size) for entry in entries
+        }
     except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, LookupError, OverflowError) as error:
         raise RefusedError(
             f"{label} is not a zip file as PyTorch writes it: {error}.",
             fix="It may be damaged: fetch it again, or choose a model with safetensors weights.",
         ) from error
-    if len(parts) != sum(not entry.is_dir() for entry in entries):
-        raise RefusedError(f"{label} holds two files of one name.", fix=NO_CHECKPOINT_FIX)
-    folders = [path.removesuffix("data.pkl") for path in parts if path.count("/") == 1 and path.endswith("/data.pkl")]
-    if len(folders) != 1:
-        raise RefusedError(f"{label} is a zip file, but not one of PyTorch's weights.", fix=NO_CHECKPOINT_FIX)
-    order = parts.get(f"{folders[0]}byteorder")
+    order = parts.get(f"{folder}byteorder")
     if order is not None and _content(file, order) != b"little":
         raise _of_another_machine(label)
-    data = f"{folders[0]}data/"
+    data = f"{folder}data/"
     storages = {path.removeprefix(data): extent for path, extent in parts.items() if path.startswith(data)}
-    return parts[f"{folders[0]}data.pkl"], storages
+    return parts[f"{folder}data.pkl"], storages
 
 
-def _extent(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> Extent:
+def _folder(paths: Collection[str], label: str) -> str:
+    """Return the folder in a zip file that PyTorch's weights lie in, with the slash after it."""
+    if len(set(paths)) != len(paths):
+        raise RefusedError(f"{label} holds two files of one name.", fix=NO_CHECKPOINT_FIX)
+    folders = [path.removesuffix("data.pkl") for path in paths if path.count("/") == 1 and path.endswith("/data.pkl")]
+    if len(folders) != 1:
+        raise RefusedError(f"{label} is a zip file, but not one of PyTorch's weights.", fix=NO_CHECKPOINT_FIX)
+    return folders[0]
+
+
+def _extent(file: BinaryIO | None, entry: zipfile.ZipInfo, size: int) -> Extent:
+    """Return where an entry's content is; the earliest place for it without a file to look into."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         raise ValueError("its entries are compressed")
     if entry.flag_bits & _ENCRYPTED:
         raise ValueError("its entries are encrypted")
-    file.seek(entry.header_offset)
-    signature, name, extra = _ENTRY.unpack(file.read(_ENTRY.size))
+    signature, name, extra = _SIGNATURE, 0, 0
+    if file is not None:
+        file.seek(entry.header_offset)
+        signature, name, extra = _ENTRY.unpack(file.read(_ENTRY.size))
     start = entry.header_offset + _ENTRY.size + name + extra
-    if signature != b"PK\x03\x04" or start + entry.file_size > size:
+    if entry.header_offset < 0 or signature != _SIGNATURE or start + entry.file_size > size:
         raise ValueError("an entry is not where its directory says")
     return Extent(start, entry.file_size)
 
@@ -124,28 +140,31 @@ def legacy_value(file: BinaryIO, *, names: frozenset[str], label: str, cancel: C
 
 
 def legacy_storages(
-    file: BinaryIO, keys: list[str], expected: Mapping[str, tuple[int, int]], label: str
+    file: BinaryIO, size: int, keys: list[str], expected: Mapping[str, tuple[int, int]], label: str, *, whole: bool
 ) -> Mapping[str, Extent]:
-    """Return where each storage of a file of the older format is, by its key.
+    """Return where each storage of a file of the older format, of `size` bytes, is, by its key.
 
-    `expected` are the elements of each and the size of one in bytes, as the value says.
+    `expected` are the elements of each and the size of one in bytes, as the value says. Without `whole` they are
+    believed, and what is before each storage in the file is not read.
 
     Raises:
         RefusedError: it has others than those, or is cut short.
     """
-    size = os.fstat(file.fileno()).st_size
     found = {}
+    start = file.tell()
     for key in keys:
         elements, each = expected.get(key, (-1, 0))
-        stated = file.read(8)
-        extent = Extent(file.tell(), elements * each)
-        if stated != elements.to_bytes(8, "little", signed=True) or extent.start + extent.bytes > size:
+        extent = Extent(start + 8, elements * each)
+        if whole:
+            file.seek(start)
+            elements = elements if file.read(8) == elements.to_bytes(8, "little", signed=True) else -1
+        if elements < 0 or extent.start + extent.bytes > size:
             raise RefusedError(
                 f"{label} is cut short or damaged: its storages are not those that it tells of.",
                 fix="Fetch it again, or choose a model with safetensors weights.",
             )
         found[key] = extent
-        file.seek(extent.start + extent.bytes)
+        start = extent.start + extent.bytes
     return found
 
 

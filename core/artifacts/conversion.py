@@ -1,22 +1,21 @@
-"""Pickled weights written anew as safetensors: the same tensors, in a file that holds nothing else.
+"""Pickled weights as safetensors: the same tensors, in a file that holds nothing else, any part of which can be read.
 
-The format is told of in `core.models.safetensors_header`. The order is that of the reference implementation: wider
-types first, so that all are aligned, then by name; the header is filled up with spaces to a multiple of eight bytes.
-The same checkpoint gives the same bytes.
+The format is told of in `core.models.safetensors_header`. As in files of the reference implementation wider types come
+first, so that all are aligned, and those of one width go by name; the header is filled up with spaces to a multiple of
+eight bytes. The same checkpoint gives the same bytes.
 """
 
 import json
-import shutil
 import struct
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import accumulate
 from typing import Any, Final
 
 from core.artifacts.pickle_reading import NO_CHECKPOINT_FIX
-from core.artifacts.pickled_weights import PickledTensor, read_pickled_weights
-from core.artifacts.staging import staged
-from core.artifacts.tensor_bytes import tensor_bytes
+from core.artifacts.pickled_weights import PickledTensor
+from core.artifacts.tensor_bytes import tensor_part
 from core.cancellation import CancelToken
 from core.errors import RefusedError
 from core.quantities import format_bytes
@@ -29,49 +28,69 @@ _MOST_UNFOLDED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
-    """A safetensors file that was written: its size, the names of its tensors, and their size without the header."""
+class Conversion:
+    """The safetensors file that a checkpoint becomes: its head, and the tensors that follow, from `starts` on."""
 
-    path: Path
-    bytes: int
-    names: tuple[str, ...]
-    tensor_bytes: int
+    head: bytes
+    """The header with its length before it."""
+    tensors: tuple[PickledTensor, ...]
+    starts: tuple[int, ...]
+
+    @property
+    def tensor_bytes(self) -> int:
+        """The size of all tensors."""
+        return sum(tensor.bytes for tensor in self.tensors)
+
+    @property
+    def file_bytes(self) -> int:
+        """The size of the file."""
+        return len(self.head) + self.tensor_bytes
+
+    def read_part(self, file: int, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
+        """Yield `length` bytes of the safetensors file from `start` on, in pieces; it has so many.
+
+        `file` is the descriptor of the checkpoint, which the tensors were read of as a whole. Safe in several threads.
+
+        Raises:
+            SagewizardError: the checkpoint is shorter than it was.
+            OSError: it cannot be read.
+            CancelledByUser: stopping was asked for.
+        """
+        at, end = start, start + length
+        if at < len(self.head) and length:
+            yield (piece := self.head[at:end])
+            at += len(piece)
+        number = bisect_right(self.starts, at) - 1
+        while at < end:
+            tensor, begin = self.tensors[number], at - self.starts[number]
+            taken = min(tensor.bytes - begin, end - at)
+            yield from tensor_part(file, tensor, begin, taken, cancel)
+            at += taken
+            number += 1
 
 
-def convert(
-    source: Path,
-    target: Path,
-    *,
-    cancel: CancelToken,
-    progress: Callable[[int], None] = lambda _: None,
-    copies: bool = False,
-    label: str | None = None,
-) -> Converted:
-    """Write the checkpoint `source` as the safetensors file `target`; memory stays within some pieces of 4 MiB.
+def lay_out(tensors: Sequence[PickledTensor], checkpoint_bytes: int, *, copies: bool, label: str) -> Conversion:
+    """Return what the checkpoint of `checkpoint_bytes` with these `tensors` becomes.
 
     Of tensors that are the very same elements (tied weights) the one whose name comes first is kept, and the others are
     told of in the file's metadata, as `safetensors.torch.save_model` does: transformers ties them again when it loads.
-    With `copies` each is written. `progress` receives each number of bytes written; `label` is the checkpoint's name in
-    errors.
+    With `copies` each is written. `label` is the checkpoint's name in errors.
 
     Raises:
-        RefusedError: it asks to run something, is damaged, cannot be held by safetensors, or the disk has no room.
-        SagewizardError: it cannot be read, or `target` not be written.
-        CancelledByUser: stopping was asked for.
+        RefusedError: safetensors cannot hold them, or they are far larger than the checkpoint.
     """
-    shown = label or source.name
-    tensors, tied = _without_ties(read_pickled_weights(source, cancel=cancel, label=shown), copies=copies)
-    tensors.sort(key=lambda tensor: (-tensor.item_bytes, tensor.name))
-    header, total = _header(tensors, tied, shown)
-    _refuse_too_much(total, source, target, shown)
-    with staged(target) as temporary, temporary.open("xb") as file, source.open("rb") as checkpoint:
-        file.write(struct.pack("<Q", len(header)) + header)
-        for tensor in tensors:
-            cancel.check()
-            for piece in tensor_bytes(checkpoint, tensor, cancel):
-                file.write(piece)
-                progress(len(piece))
-    return Converted(target, 8 + len(header) + total, tuple(sorted(tensor.name for tensor in tensors)), total)
+    kept, tied = _without_ties(tensors, copies=copies)
+    kept.sort(key=lambda tensor: (-tensor.item_bytes, tensor.name))
+    header, total = _header(kept, tied, label)
+    if total > _MOST_UNFOLDED * checkpoint_bytes:
+        raise RefusedError(
+            f"{label} has {format_bytes(checkpoint_bytes)}, but its tensors would have {format_bytes(total)}: they "
+            "show the same bytes again and again.",
+            fix=NO_CHECKPOINT_FIX,
+        )
+    head = struct.pack("<Q", len(header)) + header
+    starts = accumulate((tensor.bytes for tensor in kept[:-1]), initial=len(head))
+    return Conversion(head, tuple(kept), tuple(starts))
 
 
 def _without_ties(tensors: Sequence[PickledTensor], *, copies: bool) -> tuple[list[PickledTensor], dict[str, str]]:
@@ -102,19 +121,3 @@ def _header(tensors: Sequence[PickledTensor], tied: dict[str, str], label: str) 
     if len(text) > _LONGEST_HEADER:
         raise RefusedError(f"{label} has more tensors than safetensors can tell of.", fix=NO_CHECKPOINT_FIX)
     return text, end
-
-
-def _refuse_too_much(total: int, source: Path, target: Path, label: str) -> None:
-    size = source.stat().st_size
-    if total > _MOST_UNFOLDED * size:
-        raise RefusedError(
-            f"{label} has {format_bytes(size)}, but its tensors would have {format_bytes(total)}: they show the same "
-            "bytes again and again.",
-            fix=NO_CHECKPOINT_FIX,
-        )
-    free = shutil.disk_usage(target.parent).free
-    if total > free:
-        raise RefusedError(
-            f"Converting {label} needs {format_bytes(total)} of disk space, and {format_bytes(free)} is free.",
-            fix="Make room, or point SAGEWIZARD_HOME at a larger disk.",
-        )

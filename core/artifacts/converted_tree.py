@@ -3,18 +3,20 @@
 import json
 import re
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from core.artifacts.conversion import Converted, convert
-from core.artifacts.staging import staged
+from core.artifacts.checkpoint_study import CheckpointStudy, local_path, study_checkpoints
+from core.artifacts.converted_weights import CheckpointAtHand, ConvertedWeights
+from core.artifacts.shelf import Shelf
 from core.artifacts.tree import CODE_FOLDER, Member, PacedProgress, Progress
 from core.cancellation import CancelToken
-from core.errors import RefusedError, SagewizardError, UsageError
+from core.errors import RefusedError, UsageError
 from core.external_text import clean_line
+from core.models.content import HeldContent
 from core.models.layout import CONFIG, WeightName, weight_name
 from core.models.paths import refuse_odd_paths
 from core.quantities import format_bytes
@@ -24,7 +26,6 @@ _INDEX: Final = re.compile(
     r"(?:\.(?P<late>\w{1,20}))?\.json"
 )
 _LARGEST_CONFIG: Final = 4 * 2**20
-_PIECE: Final = 2**20
 
 
 def pickled_files(paths: Iterable[str]) -> tuple[str, ...]:
@@ -58,19 +59,23 @@ def converted_path(path: str) -> str:
 
 
 def conversion_bytes(members: Iterable[Member]) -> int:
-    """Return the disk space that `converted_members` needs: the weights converted, and the largest file of them."""
-    sizes = [member.bytes for member in members if _pickled(member.path)]
-    return int(sum(sizes) * 1.02) + max(sizes, default=0)
+    """Return the disk space in bytes that is needed while `converted_members` are read: the largest pickle.
+
+    The next one is fetched once the last is read and removed. Those that lie on this machine are read where they lie.
+    """
+    return max((member.bytes for member in members if _fetched(member)), default=0)
 
 
 def converted_members(
-    members: Sequence[Member], folder: Path, *, progress: Progress, cancel: CancelToken
+    members: Sequence[Member], folder: Path, *, cancel: CancelToken, progress: Progress = lambda _done, _total: None
 ) -> tuple[Member, ...]:
     """Return the members with safetensors in the place of pickled weights, and indexes that name them.
 
-    What is converted is kept in `folder`, which is there and empty, for as long as the members are read. Each pickle
-    is fetched into it, seen to be what its source states, converted and removed before the next. `progress` counts the
-    bytes of the pickles.
+    Of the pickles no more is read now than what tells of the tensors in them; what is not to be converted is refused
+    here. The weights follow when the members are read: each pickle is fetched into `folder`, which is there and empty
+    and has to stay, is seen to be what its source states before any of it is passed on, and is removed when the member
+    is released, or when there is no room for another one. `progress` counts the bytes of pickles that are there; it is
+    called in the threads that read.
 
     Raises:
         RefusedError: a pickle asks to run something, holds other things than weights, or the disk has not enough room.
@@ -79,32 +84,39 @@ def converted_members(
     """
     _refuse_full_disk(members, folder)
     pickles = [member for member in members if _pickled(member.path)]
-    paced = PacedProgress(  # half of it is fetching, half converting
-        lambda done, total: progress(done // 2, total // 2), 2 * sum(member.bytes for member in pickles)
-    )
     untied = {place: _never_tied(members, place, cancel) for place in {_folder(member.path) for member in pickles}}
-    made: dict[str, Converted] = {}
-    added = []
-    for number, member in enumerate(pickles):
-        fetched, target = folder / f"{number}.bin", folder / f"{number}.safetensors"
-        _fetch(member, fetched, paced, cancel)
-        made[member.path] = convert(
-            fetched,
-            target,
-            cancel=cancel,
-            progress=paced.add,
-            copies=untied[_folder(member.path)],
-            label=member.path,
+    studies = study_checkpoints([(member, untied[_folder(member.path)]) for member in pickles], cancel)
+    shelf: Shelf[CheckpointAtHand] = Shelf(conversion_bytes(members))
+    counted = _Counted(progress, sum(member.bytes for member in pickles))
+    added = [
+        Member(
+            path := converted_path(study.checkpoint.path),
+            study.file_bytes,
+            ConvertedWeights(path, study, folder / f"{number}.bin", shelf, counted.add),
         )
-        fetched.unlink()
-        added.append(Member(converted_path(member.path), made[member.path].bytes, partial(_read, target)))
-    paced.finish()
+        for number, study in enumerate(studies)
+    ]
     indexes = [member for member in members if _index(member.path)]
-    added += [index for member in indexes if (index := _converted_index(member.path, made))]
+    added += [index for member in indexes if (index := _converted_index(member.path, studies))]
     gone = {member.path for member in (*pickles, *indexes)}
     found = [*(member for member in members if member.path not in gone), *added]
     refuse_odd_paths((member.path for member in found), "The artifact")
     return tuple(sorted(found, key=lambda member: member.path))
+
+
+class _Counted:
+    """A `Progress` that several threads add to."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._lock = threading.Lock()
+        self._paced, self._left = PacedProgress(progress, total), total
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._paced.add(count)
+            self._left -= count
+            if not self._left:
+                self._paced.finish()
 
 
 def _weights(path: str) -> WeightName | None:
@@ -114,6 +126,11 @@ def _weights(path: str) -> WeightName | None:
 
 def _pickled(path: str) -> bool:
     return _weights(path) is not None
+
+
+def _fetched(member: Member) -> bool:
+    """Return whether a member is a pickle that has to be fetched before it can be converted."""
+    return _pickled(member.path) and local_path(member.content) is None
 
 
 def _index(path: str) -> re.Match[str] | None:
@@ -127,13 +144,6 @@ def _refuse_full_disk(members: Iterable[Member], folder: Path) -> None:
             f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(free)} is free.",
             fix="Make room, or point SAGEWIZARD_HOME at a larger disk.",
         )
-
-
-def _fetch(member: Member, target: Path, paced: PacedProgress, cancel: CancelToken) -> None:
-    with staged(target) as temporary, temporary.open("xb") as file:
-        for piece in member.chunks(cancel):
-            file.write(piece)
-            paced.add(len(piece))
 
 
 def _folder(path: str) -> str:
@@ -154,45 +164,30 @@ def _never_tied(members: Iterable[Member], folder: str, cancel: CancelToken) -> 
     return False
 
 
-def _converted_index(path: str, made: dict[str, Converted]) -> Member | None:
+def _converted_index(path: str, studies: Iterable[CheckpointStudy]) -> Member | None:
     """Return the index of the shards that the index at `path` was of; `None` where none of them are packaged."""
     named = _index(path)
     if named is None:
         return None
     places: dict[str, str] = {}
     total = 0
-    for pickle, converted in made.items():
+    for study in studies:
+        pickle = study.checkpoint.path
         name = _weights(pickle)
         if name is None or name.number is None or _folder(pickle) != _folder(path):
             continue
         if (name.stem, name.variant) != (named["stem"], named["variant"] or named["late"]):
             continue
-        if twice := next((tensor for tensor in converted.names if tensor in places), None):
+        if twice := next((tensor for tensor in study.names if tensor in places), None):
             raise RefusedError(
                 f"“{clean_line(twice)[:120]}” is in two of the files that {path} lists.",
                 fix="Choose a model with safetensors weights.",
             )
-        places.update(dict.fromkeys(converted.names, converted_path(pickle).rpartition("/")[2]))
-        total += converted.tensor_bytes
+        places.update(dict.fromkeys(study.names, converted_path(pickle).rpartition("/")[2]))
+        total += study.tensor_bytes
     if not places:
         return None
     document: dict[str, Any] = {"metadata": {"total_size": total}, "weight_map": places}
     content = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
-    return Member(converted_path(path), len(content), partial(_held, content))
-
-
-def _read(path: Path, cancel: CancelToken) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                cancel.check()
-                yield piece
-    except FileNotFoundError as error:
-        raise SagewizardError(
-            f"{path} is gone: something removed it while it was packaged.", fix="Run the command again."
-        ) from error
-
-
-def _held(content: bytes, cancel: CancelToken) -> Iterator[bytes]:
-    cancel.check()
-    yield content
+    target = converted_path(path)
+    return Member(target, len(content), HeldContent(target, content))

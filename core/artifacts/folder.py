@@ -2,10 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from core.artifacts.archive import Packed, PackedFile
+from core.artifacts.reading import Piece, read_ahead
 from core.artifacts.staging import staged
 from core.artifacts.tree import Member, PacedProgress, Progress
 from core.cancellation import CancelToken
@@ -27,25 +29,27 @@ def write_folder(members: Iterable[Member], path: Path, *, progress: Progress, c
     listing = hashlib.sha256()
     with staged(path) as temporary:
         temporary.mkdir()
-        for member in members:
-            target = temporary / member.path
-            if not target.resolve().is_relative_to(temporary.resolve()):  # the tree refuses such names; never trust one
-                raise SagewizardError(f"{member.path} would lie outside the artifact.")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            listing.update(f"{_write(member, target, paced, cancel)}  {member.path}\n".encode())
+        with closing(read_ahead(members, cancel=cancel)) as pieces:
+            for member in members:
+                target = temporary / member.path
+                if not target.resolve().is_relative_to(temporary.resolve()):  # the tree refuses such names
+                    raise SagewizardError(f"{member.path} would lie outside the artifact.")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                listing.update(f"{_write(pieces, target, paced)}  {member.path}\n".encode())
         cancel.check()
     paced.finish()
     files = tuple(PackedFile(member.path, member.bytes) for member in members)
     return Packed(path, sum(file.bytes for file in files), listing.hexdigest(), files)
 
 
-def _write(member: Member, target: Path, paced: PacedProgress, cancel: CancelToken) -> str:
-    digest = hashlib.sha256()
+def _write(pieces: Iterator[Piece], target: Path, paced: PacedProgress) -> str | None:
+    """Write one member's pieces, and return the digest of its content."""
     with target.open("xb") as file:
-        for chunk in member.chunks(cancel):
-            file.write(chunk)
-            digest.update(chunk)
-            paced.add(len(chunk))
+        for piece in pieces:
+            file.write(piece.data)
+            paced.add(len(piece.data))
+            if piece.last:
+                break
         file.flush()
         os.fsync(file.fileno())
-    return digest.hexdigest()
+    return piece.sha256

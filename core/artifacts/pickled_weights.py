@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from core.artifacts.checkpoint_parts import Extent, is_zip, legacy_storages, legacy_value, zip_parts
@@ -96,41 +95,46 @@ class _View:
     stride: tuple[int, ...]
 
 
-def read_pickled_weights(path: Path, *, cancel: CancelToken, label: str | None = None) -> tuple[PickledTensor, ...]:
-    """Return the tensors of a checkpoint, by name; only what tells of them is read. `label` is its name in errors.
+def read_pickled_weights(
+    file: BinaryIO, size: int, *, label: str, cancel: CancelToken, whole: bool = True
+) -> tuple[PickledTensor, ...]:
+    """Return the tensors of a checkpoint of `size` bytes, by name; only what tells of them is read.
+
+    Without `whole` nothing is read that lies among the elements, but beginnings and ends only. Then `storage.start` is
+    no more than a place that it does not lie before; all else is as the file says. `label` is its name in errors.
 
     Raises:
         RefusedError: it asks to run something, holds other things than tensors, or is damaged.
         SagewizardError: it cannot be read.
         CancelledByUser: stopping was asked for.
     """
-    shown = label or path.name
     try:
-        with path.open("rb") as file:
-            views, storages = _read(file, shown, cancel)
+        views, storages = _read(file, size, label, cancel, whole=whole)
     except OSError as error:
-        raise SagewizardError(f"{shown} cannot be read: {error.strerror or error}.", fix="Check the disk.") from error
+        raise SagewizardError(f"{label} cannot be read: {error.strerror or error}.", fix="Check the disk.") from error
     found = []
     for name, view in views.items():
         storage = storages.get(view.key)
         if storage is None or storage.bytes != view.elements * view.element_bytes:
-            raise _refusal(shown, name, "its bytes are not there, or not as many as it says")
+            raise _refusal(label, name, "its bytes are not there, or not as many as it says")
         tensor = PickledTensor(name, view.dtype, view.shape, view.stride, view.offset, storage)
         if not _inside(tensor):
-            raise _refusal(shown, name, "it reaches beyond its storage")
+            raise _refusal(label, name, "it reaches beyond its storage")
         found.append(tensor)
     return tuple(sorted(found, key=lambda tensor: tensor.name))
 
 
-def _read(file: BinaryIO, label: str, cancel: CancelToken) -> tuple[Mapping[str, _View], Mapping[str, Extent]]:
+def _read(
+    file: BinaryIO, size: int, label: str, cancel: CancelToken, *, whole: bool
+) -> tuple[Mapping[str, _View], Mapping[str, Extent]]:
     if is_zip(file):
-        pickle, storages = zip_parts(file, label)
+        pickle, storages = zip_parts(file, size, label, whole=whole)
         file.seek(pickle.start)
         return _views(read_pickle(file, names=_NAMES, label=label, cancel=cancel), label), storages
     value, keys = legacy_value(file, names=_NAMES, label=label, cancel=cancel)
     views = _views(value, label)
     expected = {view.key: (view.elements, view.element_bytes) for view in views.values()}
-    return views, legacy_storages(file, keys, expected, label)
+    return views, legacy_storages(file, size, keys, expected, label, whole=whole)
 
 
 def _views(value: Any, label: str) -> Mapping[str, _View]:

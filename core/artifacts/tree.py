@@ -6,14 +6,12 @@ What the tree is written to (an archive, a folder, a prefix in S3) does not matt
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from core.cancellation import CancelToken
-from core.errors import SagewizardError
+from core.models.content import Content, HeldContent, whole
 from core.models.facts import LeftOut, ModelFile
 from core.models.paths import refuse_odd_paths
 from core.models.sources import FileSource
-from core.quantities import format_bytes
 from core.serving.templates import InferenceTemplate
 
 CODE_FOLDER = "code"
@@ -29,35 +27,25 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of an artifact: its path (`/` between parts), its size, and how to read it."""
+    """One file of an artifact: its path (`/` between parts), its size, and its content.
+
+    `origin` is the model's file that it is, with what is known of its content; `None` for what is made here: the
+    template's code, weights that were converted.
+    """
 
     path: str
     bytes: int
-    read: Callable[[CancelToken], Chunks]
+    content: Content
+    origin: ModelFile | None = None
 
     def chunks(self, cancel: CancelToken) -> Chunks:
-        """Yield the content, which is as long as was stated.
+        """Return the whole content in pieces, seen to be what is known of it once the last piece has passed.
 
         Raises:
-            SagewizardError: it cannot be read, or it is not as long as was stated: it changed since.
+            SagewizardError: it cannot be read, or it is not what was listed: it changed since, or was damaged.
             CancelledByUser: stopping was asked for.
         """
-        seen = 0
-        try:
-            for chunk in self.read(cancel):
-                cancel.check()
-                seen += len(chunk)
-                if seen > self.bytes:
-                    break
-                yield chunk
-        except OSError as error:
-            raise SagewizardError(f"{self.path} cannot be read: {error.strerror or error}.") from error
-        if seen != self.bytes:
-            more = "more" if seen > self.bytes else f"{format_bytes(seen)}"
-            raise SagewizardError(
-                f"{self.path} was listed with {format_bytes(self.bytes)} ({self.bytes} bytes) but holds {more}.",
-                fix="It changed since it was listed. Run the command again.",
-            )
+        return whole(self.content, self.bytes, cancel)
 
 
 def what_goes_in(files: Iterable[ModelFile]) -> tuple[tuple[ModelFile, ...], tuple[LeftOut, ...]]:
@@ -81,9 +69,10 @@ def artifact_tree(files: Iterable[ModelFile], source: FileSource, template: Infe
         RefusedError: a name leads out of the tree, cannot be a file's name everywhere, or is there twice.
     """
     kept, _ = what_goes_in(files)
-    members = [Member(file.path, file.bytes, partial(source.read, file)) for file in kept]
+    members = [Member(file.path, file.bytes, source.content(file), file) for file in kept]
     members += [
-        Member(f"{CODE_FOLDER}/{file.path}", len(file.content), partial(_held, file.content)) for file in template.files
+        Member(path := f"{CODE_FOLDER}/{file.path}", len(file.content), HeldContent(path, file.content))
+        for file in template.files
     ]
     refuse_odd_paths((member.path for member in members), "The artifact")
     return tuple(sorted(members, key=lambda member: member.path))
@@ -95,11 +84,6 @@ def _reason_to_leave(parts: list[str]) -> str | None:
     if any(part.startswith(".") and part not in {".", ".."} for part in parts):
         return "hidden"
     return "a cache" if _CACHES & set(parts) else None
-
-
-def _held(content: bytes, cancel: CancelToken) -> Chunks:
-    cancel.check()
-    yield content
 
 
 class PacedProgress:

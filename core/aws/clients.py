@@ -77,8 +77,9 @@ class Clients:
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_RUNTIME_READ_SECONDS if runtime else _READ_SECONDS,
             retries={"total_max_attempts": 1 if runtime else 5, "mode": "standard"},
-            max_pool_connections=16,
-            s3={"addressing_style": "path"} if self.endpoint_url else None,
+            max_pool_connections=32,
+            # Bodies carry a checksum of their own, which is signed; over HTTPS boto3 does not sign them besides.
+            s3={"payload_signing_enabled": False, **({"addressing_style": "path"} if self.endpoint_url else {})},
             proxies={} if self.endpoint_url else None,  # a proxy would carry requests for this machine off it
             user_agent_appid="sagewizard",
         )

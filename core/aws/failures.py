@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UnreachableError, UsageError
+from core.errors import (
+    AccessError,
+    NotFoundError,
+    RefusedError,
+    SagewizardError,
+    SignInExpiredError,
+    UnreachableError,
+    UsageError,
+)
 from core.external_text import clean_line
 
 CHECK_NETWORK = "Check the network and the region, then try again."
@@ -77,7 +85,9 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
             fix="Run `aws configure` or `aws sso login`, or use `--sandbox`.",
         )
     if isinstance(error, raised.SSOTokenLoadError | raised.UnauthorizedSSOTokenError | raised.TokenRetrievalError):
-        return AccessError(f"Could not {doing}: the AWS sign-in has expired.", fix="Run `aws sso login` and try again.")
+        return SignInExpiredError(
+            f"Could not {doing}: the AWS sign-in has expired.", fix="Run `aws sso login` and try again."
+        )
     if isinstance(error, raised.HTTPClientError | raised.ConnectionError | raised.EndpointConnectionError):
         return UnreachableError(
             f"Could not {doing}: AWS did not answer ({clean_line(str(error))}).",
@@ -96,7 +106,7 @@ def translate(error: BaseException, doing: str) -> SagewizardError:
 def _translate_answer(error: BaseException, doing: str) -> SagewizardError:
     code, said = error_code(error), error_message(error)
     if code in _EXPIRED:
-        return AccessError(
+        return SignInExpiredError(
             f"Could not {doing}: the AWS credentials have expired.", fix="Sign in again (`aws sso login`), then repeat."
         )
     if code in _BAD_KEYS:

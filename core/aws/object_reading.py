@@ -86,15 +86,19 @@ class S3Objects:
 
     @contextmanager
     def stream(
-        self, bucket: str, key: str, start: int, etag: str | None, cancel: CancelToken
+        self, bucket: str, key: str, start: int, length: int | None, etag: str | None, cancel: CancelToken
     ) -> Iterator[Iterator[bytes]]:
         """Give the pieces of an object's content from position `start` on; none when it ends before.
+
+        They are `length` bytes at most; `None`: all to its end.
 
         Raises:
             ObjectChangedError: it is not the version of `etag` any more.
             StreamCutError: the connection broke while a piece was awaited.
         """
-        with self._opened(bucket, key, f"bytes={start}-" if start else None, start, etag, cancel) as body:
+        end = "" if length is None else str(start + length - 1)
+        part = f"bytes={start}-{end}" if start or end else None
+        with self._opened(bucket, key, part, start, etag, cancel) as body:
             yield iter(()) if body is None else _pieces(body, _shown(bucket, key), cancel)
 
     def prefixes(self, bucket: str, prefix: str, cancel: CancelToken) -> tuple[str, ...]:

@@ -178,6 +178,35 @@ def list_keys(clients: Clients, bucket: str, prefix: str, account_id: str) -> tu
             raise
 
 
+def read_bytes(clients: Clients, bucket: str, key: str, account_id: str, *, limit: int) -> bytes | None:
+    """Return what a small object holds; `None` when there is none, or it is larger than `limit` bytes.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"read s3://{bucket}/{key}"):
+        try:
+            found = clients.get("s3").get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
+            content: bytes = found["Body"].read(limit + 1)
+        except ClientError as error:
+            if error_code(error) in _ABSENT:
+                return None
+            raise
+    return content if len(content) <= limit else None
+
+
+def write_bytes(clients: Clients, bucket: str, key: str, content: bytes, account_id: str) -> None:
+    """Store a small object as the bucket has it by default.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    with explained(f"write s3://{bucket}/{key}"):
+        clients.get("s3").put_object(Bucket=bucket, Key=key, Body=content, ExpectedBucketOwner=account_id)
+
+
 def delete_object(clients: Clients, bucket: str, key: str, account_id: str) -> None:
     """Delete one object with all its versions; it is fine when it is not there.
 

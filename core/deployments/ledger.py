@@ -13,13 +13,14 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from filelock import FileLock, Timeout
 
+from core.artifacts.checkpoint import ArchiveCheckpoint
 from core.artifacts.staging import sync_folder
 from core.deployments.plan import Plan
 from core.errors import NotFoundError, SagewizardError, UsageError
@@ -35,11 +36,24 @@ _LOCK_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One thing in the account. An object's name is its S3 URI; everything else's is the name AWS knows it by."""
+    """One thing in the account. An object's name is the URI of an artifact's folder; everything else's is the name AWS
+    knows it by.
+    """
 
     kind: ResourceKind
     name: str
     state: ResourceState
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How far the making of the artifact is, as far as S3 does not tell: what a later run goes on from.
+
+    `stamps` tells one state of each local file from another (`core.models.sources`); `checkpoint` is of an archive.
+    """
+
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    checkpoint: ArchiveCheckpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,7 @@ class Deployment:
     resources: tuple[Resource, ...] = ()
     cause: str | None = None
     fix: str | None = None
+    transfer: Transfer = field(default_factory=Transfer)
 
     @property
     def existing(self) -> tuple[Resource, ...]:
@@ -128,6 +143,21 @@ class Ledger:
         self._deployment = replace(
             self._deployment, resources=_with(self._deployment.resources, Resource(kind, name, state))
         )
+
+    def note_stamps(self, stamps: Mapping[str, str]) -> None:
+        """Write down which state of the local files is packaged. Errors as `record`."""
+        self._append({"record": "stamps", "stamps": dict(stamps)})
+        self._deployment = replace(self._deployment, transfer=Transfer(dict(stamps)))
+
+    def note_checkpoint(self, checkpoint: ArchiveCheckpoint) -> None:
+        """Write down from where the archive can be gone on with. Errors as `record`."""
+        self._append({"record": "checkpoint", **asdict(checkpoint)})
+        self._deployment = replace(self._deployment, transfer=replace(self._deployment.transfer, checkpoint=checkpoint))
+
+    def take_up(self) -> None:
+        """Write down that the deployment is gone on with. Errors as `record`."""
+        self._append({"record": "status", "status": "interrupted", "cause": None, "fix": None})
+        self._deployment = replace(self._deployment, status="running", cause=None, fix=None)
 
     def finish(self, status: DeploymentStatus, *, cause: str | None = None, fix: str | None = None) -> None:
         """Write down how the run ended. A run that changed nothing leaves no ledger. Errors as `record`."""
@@ -259,6 +289,11 @@ def _apply(deployment: Deployment, record: Mapping[str, Any]) -> Deployment:
     if record["record"] == "resource":
         resource = Resource(record["kind"], record["name"], record["state"])
         return replace(deployment, resources=_with(deployment.resources, resource))
+    if record["record"] == "stamps":
+        return replace(deployment, transfer=Transfer(record["stamps"]))
+    if record["record"] == "checkpoint":
+        checkpoint = ArchiveCheckpoint(**{name: record[name] for name in ArchiveCheckpoint.__dataclass_fields__})
+        return replace(deployment, transfer=replace(deployment.transfer, checkpoint=checkpoint))
     if record["record"] == "status" and deployment.status != "running":
         status = cast(DeploymentStatus, record["status"])
         return replace(deployment, status=status, cause=record.get("cause"), fix=record.get("fix"))

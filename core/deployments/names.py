@@ -50,6 +50,6 @@ def role_name_for(endpoint: str, region: str) -> str:
     return f"{name[: _ROLE_NAME_LENGTH - len(digest) - 1]}-{digest}"
 
 
-def artifact_prefix_for(endpoint: str) -> str:
-    """Return the S3 key prefix of an endpoint's artifact, ending in `/`."""
-    return f"{KEY_PREFIX}{endpoint}/"
+def artifact_prefix_for(model: str) -> str:
+    """Return the S3 key prefix of the artifacts of a model, given its short name, ending in `/`."""
+    return f"{KEY_PREFIX}{endpoint_name_from(model)}/"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from core.artifacts.manifest import ArtifactForm
 from core.models.facts import ModelFile, WeightFormat
 
 PLAN_VERSION = 1
@@ -42,8 +43,9 @@ class PlannedModel:
 class PlannedArtifact:
     """What is packaged where. `bucket` is `None` for the account's own default bucket of the region.
 
-    Below `key_prefix` each run puts its archive into a folder called by the deployment's id. With `convert`, pickled
-    weights (`.bin`) are turned into safetensors while packaging.
+    Below `key_prefix` each run makes a folder of its own, unless the same artifact is there already. With `convert`,
+    pickled weights (`.bin`) are turned into safetensors while packaging. `kms_key` is the key that its objects are
+    encrypted with: an ARN, an id or an alias (`alias/NAME`); `None` leaves that to the bucket.
     """
 
     template: str
@@ -51,6 +53,8 @@ class PlannedArtifact:
     bucket: str | None
     key_prefix: str
     convert: bool = False
+    form: ArtifactForm = "archive"
+    kms_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

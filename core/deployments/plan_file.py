@@ -22,6 +22,8 @@ _KEY_PREFIX: Final = re.compile(r"(?:(?!\.{1,2}/)[\w.-]+/)+", re.ASCII)
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE: Final = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _VARIANT: Final = re.compile(r"(?=.{1,63}$)[a-zA-Z0-9](?:-*[a-zA-Z0-9])*")
+_KMS_KEY: Final = re.compile(r"(?:arn:[\w-]+:kms:[\w-]+:\d{12}:)?(?:(?:key|alias)/)?[\w/-]{1,256}", re.ASCII)
+"""A key as S3 takes it: an ARN, an id, or an alias."""
 _VARIABLE: Final = re.compile(r"[a-zA-Z_]\w{0,1023}", re.ASCII)
 _LONGEST_KEY_PREFIX: Final = 512
 _HEADER = "# A sagewizard plan. Run it: sagewizard deploy FILE\n"
@@ -158,6 +160,7 @@ def _check_forms(plan: Plan) -> None:
     for where, value, form in (
         ("artifact.key_prefix", plan.artifact.key_prefix, _KEY_PREFIX),
         ("artifact.bucket", plan.artifact.bucket, _BUCKET),
+        ("artifact.kms_key", plan.artifact.kms_key, _KMS_KEY),
         ("role.create", plan.role.create, _ROLE),
         ("endpoint.variant", plan.endpoint.variant, _VARIANT),
         *(("a variable in container.environment", name, _VARIABLE) for name in plan.container.environment),

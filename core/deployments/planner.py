@@ -5,6 +5,8 @@ from typing import Final
 
 from core.account import Account
 from core.artifacts.converted_tree import refuse_nothing_to_convert
+from core.artifacts.form import choose_form
+from core.artifacts.manifest import ArtifactForm
 from core.aws.names import name_taken
 from core.aws.roles import find_role
 from core.deployments.names import artifact_prefix_for, check_endpoint_name, endpoint_name_from, numbered, role_name_for
@@ -20,9 +22,11 @@ from core.deployments.plan import (
 )
 from core.deployments.quota_refusal import quota_refusal
 from core.errors import RefusedError
+from core.instances.engine_rules import ENGINE_RULES
 from core.instances.fit import FitRow, FitTable
 from core.instances.prices import Price
 from core.instances.quotas import quota_request_link
+from core.instances.requirements import volume_for
 from core.models.facts import ModelFacts, WeightSet
 from core.models.memory import loaded_dtype
 from core.models.weight_set import refuse_base_elsewhere
@@ -49,7 +53,8 @@ class Choices:
     `role` is a name or an ARN, or `create`; `new_role` is then what the role is called, `None` after the endpoint.
     `context` is in tokens, `concurrency` in requests at the same time. `without_quota` takes a type although the
     account may not run it yet: the plan is made, and a run of it is refused until the quota is there. `convert` turns
-    pickled weights into safetensors while packaging.
+    pickled weights into safetensors while packaging. `form` is what the artifact is, `kms_key` the key that its objects
+    are encrypted with (an ARN, an id, or `alias/NAME`).
     """
 
     name: str | None = None
@@ -63,6 +68,8 @@ class Choices:
     concurrency: int = 1
     without_quota: bool = False
     convert: bool = False
+    form: ArtifactForm | None = None
+    kms_key: str | None = None
 
 
 def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: Choices, account: Account) -> Plan:
@@ -86,14 +93,19 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
         f"the newest image of the {row.fit.engine} engine for {image.accelerator.upper()} instances in {account.region}"
     )
     name = _choose_name(facts, choices, account, reasons)
+    form = choose_form(ENGINE_RULES[row.fit.engine], weights.packaged_bytes, choices.form, reasons)
+    if choices.kms_key:
+        reasons["artifact.kms_key"] = "as chosen"
     return Plan(
         model=_planned_model(facts, weights, template),
         artifact=PlannedArtifact(
             template=template.name if template in all_templates() else str(template.folder),
             template_sha256=template.sha256,
             bucket=choices.bucket,
-            key_prefix=artifact_prefix_for(name),
+            key_prefix=artifact_prefix_for(facts.reference.short_name),
             convert=choices.convert,
+            form=form,
+            kms_key=choices.kms_key,
         ),
         container=PlannedContainer(
             engine=row.fit.engine,
@@ -108,7 +120,7 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
             dialect=_choose_dialect(facts, template, reasons),
         ),
         role=_choose_role(name, choices, account, reasons),
-        endpoint=_planned_endpoint(name, row, weights, choices, reasons),
+        endpoint=_planned_endpoint(name, row, weights, choices, form, reasons),
         region=account.region,
         reasons=reasons,
     )
@@ -244,16 +256,16 @@ def _ami(image: ContainerImage, reasons: dict[str, str]) -> str | None:
 
 
 def _planned_endpoint(
-    name: str, row: FitRow, weights: WeightSet, choices: Choices, reasons: dict[str, str]
+    name: str, row: FitRow, weights: WeightSet, choices: Choices, form: ArtifactForm, reasons: dict[str, str]
 ) -> PlannedEndpoint:
     size = format_bytes(weights.packaged_bytes)
     download = _timeout(weights.packaged_bytes / _DOWNLOAD_BYTES_PER_SECOND)
     startup = _timeout(weights.packaged_bytes / _LOAD_BYTES_PER_SECOND)
     reasons["endpoint.download_timeout_seconds"] = f"{size} at {format_bytes(_DOWNLOAD_BYTES_PER_SECOND)}/s, and 5 min"
     reasons["endpoint.startup_timeout_seconds"] = f"{size} at {format_bytes(_LOAD_BYTES_PER_SECOND)}/s, and 5 min"
-    if row.fit.volume_gb is not None:
-        needed = format_bytes(row.fit.disk.required_bytes)
-        reasons["endpoint.volume_gb"] = f"it needs {needed} of disk, and the type has none of its own"
+    needed, volume_gb = _disk(row, weights, form)
+    if volume_gb is not None:
+        reasons["endpoint.volume_gb"] = f"it needs {format_bytes(needed)} of disk, and the type has none of its own"
     price = row.price
     reasons["endpoint.price_usd_per_hour"] = price_reason(price)
     return PlannedEndpoint(
@@ -265,10 +277,30 @@ def _planned_endpoint(
         download_timeout_seconds=download,
         price_usd_per_hour=price.usd_per_hour,
         price_source=price.source,
-        volume_gb=row.fit.volume_gb,
+        volume_gb=volume_gb,
         context=choices.context,
         concurrency=choices.concurrency,
     )
+
+
+def _disk(row: FitRow, weights: WeightSet, form: ArtifactForm) -> tuple[int, int | None]:
+    """Return the disk space that an instance needs, in bytes, and the volume to ask for, in GB.
+
+    Raises:
+        RefusedError: an archive was chosen that does not fit beside what is unpacked from it.
+    """
+    fit = row.fit
+    if form == "prefix" or ENGINE_RULES[fit.engine].packs(weights.packaged_bytes):
+        return fit.disk.required_bytes, fit.volume_gb
+    needed = fit.disk.required_bytes + weights.packaged_bytes  # the table reckons with the tree alone
+    space, volume_gb = volume_for(needed, fit.instance)
+    if needed > space:
+        raise RefusedError(
+            f"An archive and what is unpacked from it need {format_bytes(needed)} of disk space, and "
+            f"{fit.instance.name} has {format_bytes(space)}.",
+            fix="Leave --form out, or choose --form prefix.",
+        )
+    return needed, volume_gb
 
 
 def price_reason(price: Price) -> str:

@@ -1,5 +1,7 @@
 """The first step of a run: what can be found out before anything is made, so that a refusal costs nothing."""
 
+from dataclasses import dataclass
+
 from core.artifacts.tree import Member, artifact_tree
 from core.aws import buckets, roles
 from core.aws.names import name_taken
@@ -22,8 +24,19 @@ from core.quantities import format_bytes
 from core.serving.templates import find_template
 
 
-def inspect(run: Run) -> tuple[Member, ...]:
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What will be packaged, and where the model's files among it are read from."""
+
+    members: tuple[Member, ...]
+    source: FileSource
+
+
+def inspect(run: Run) -> Inspected | None:
     """Return what will be packaged, once the source, the account and the names are seen to be as the plan says.
+
+    What an earlier part of the same deployment has made is as it should be; with the artifact made, nothing is left to
+    be packaged (`None`).
 
     Raises:
         RefusedError: the files changed since the plan or are unsafe, the image does not run on the instance type, a
@@ -35,10 +48,15 @@ def inspect(run: Run) -> tuple[Member, ...]:
     with run.report.stage("inspect", f"Checking {plan.model.reference} and the account") as report:
         refuse_misplacement(plan)
         account_id = run.account.identity().account_id
-        _check_names(run)
-        _check_destination(run, account_id)
+        if not any(run.begun(kind) for kind in ("model", "endpoint_config", "endpoint")):
+            _check_names(run)
+        buckets.bucket_exists(run.account.clients, run.bucket, account_id)
         _check_role(run)
-        _check_quota(run)
+        if not run.begun("endpoint"):
+            _check_quota(run)
+        if made := run.made("object"):
+            report.summary = f"The artifact is in {made.name}"
+            return None
         source = open_planned_source(plan, run.hub, run.cancel, S3Objects(run.account.clients))
         template = find_template(plan.artifact.template)
         if template.sha256 != plan.artifact.template_sha256:
@@ -48,7 +66,7 @@ def inspect(run: Run) -> tuple[Member, ...]:
             )
         members = artifact_tree(plan.model.files, source, template)
         report.summary = f"{len(members)} files, {format_bytes(sum(member.bytes for member in members))} to package"
-    return members
+    return Inspected(members, source)
 
 
 def planned_reference(plan: Plan) -> ModelReference:
@@ -100,21 +118,13 @@ def _check_quota(run: Run) -> None:
         raise refusal
 
 
-def _check_destination(run: Run, account_id: str) -> None:
-    """Return when the bucket is there, or may be made; one of another account or region is refused now."""
-    bucket, _ = run.destination
-    if run.plan.artifact.bucket:
-        buckets.require_bucket(run.account.clients, bucket, account_id)
-    else:
-        buckets.bucket_exists(run.account.clients, bucket, account_id)
-
-
 def _check_role(run: Run) -> None:
     """Return when the role can be used or, as far as IAM may be asked, its name is free."""
     clients, wanted = run.account.clients, run.plan.role
     if wanted.arn:
-        roles.check_role(clients, roles.find_role(clients, wanted.arn), *run.destination)
-    elif wanted.create:
+        folder = run.folder
+        roles.check_role(clients, roles.find_role(clients, wanted.arn), folder.bucket, run.key_to_read(folder))
+    elif wanted.create and not run.begun("role"):
         try:
             taken = roles.role_exists(clients, wanted.create)
         except AccessError:  # to create a role needs another permission than to look at it

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.account import Account
-from core.aws import buckets, hosting, objects, roles
+from core.artifacts.artifact_folder import ArtifactFolder, leave
+from core.aws import buckets, hosting, roles
 from core.aws.clients import Clients
 from core.aws.endpoint_deletion import delete_endpoint_and_wait
 from core.aws.tags import DEPLOYMENT
 from core.cancellation import CancelToken
 from core.deployments.events import Emit, Stage
-from core.deployments.ledger import Ledger, Resource, ResourceState
+from core.deployments.ledger import Deployment, Ledger, Resource, ResourceState
 from core.deployments.reporting import Reporter
 from core.errors import CancelledByUser, NotFoundError, RefusedError, SagewizardError
 
@@ -39,7 +40,7 @@ def remove_resources(
         RefusedError: the account or its region is another one than the deployment was made in.
         CancelledByUser: stopped between two resources; the ledger says what is left.
     """
-    _check_whereabouts(ledger, account)
+    refuse_other_account(ledger.deployment, account)
     report = Reporter(ledger.deployment.id, emit)
     waiting = tuple(reversed(ledger.deployment.existing))
     with report.stage(stage, f"Removing what {ledger.deployment.endpoint} is made of") as telling:
@@ -62,9 +63,13 @@ def remove_resources(
     return left
 
 
-def _check_whereabouts(ledger: Ledger, account: Account) -> None:
-    """Return when the account is the deployment's: in another, all of it would seem to be gone."""
-    made, account_id = ledger.deployment, account.identity().account_id
+def refuse_other_account(made: Deployment, account: Account) -> None:
+    """Return when the account is the deployment's: in another, all of it would seem to be gone.
+
+    Raises:
+        RefusedError: it is another account, or another region.
+    """
+    account_id = account.identity().account_id
     if (made.account_id, made.region) != (account_id, account.region):
         raise RefusedError(
             f"The deployment {made.id} was made in the account {made.account_id}, {made.region}; "
@@ -96,9 +101,9 @@ def _remove(
                 return "kept"
             roles.delete_role(clients, name)
         case "object":
-            bucket, _, key = name.removeprefix("s3://").partition("/")
-            # Also ends an upload that a kill cut off; the key holds the id of this deployment.
-            objects.delete_prefix(clients, bucket, key, account_id, cancel=cancel)
+            folder = ArtifactFolder.at(name)
+            if not leave(clients, folder, ledger.deployment.id, account_id, cancel=cancel):
+                return "kept"
         case "bucket":
             if not buckets.bucket_exists(clients, name, account_id):
                 return "deleted"

@@ -25,9 +25,16 @@ class StageReport:
         """What the stage's `finished` event will say."""
         self.endpoint: str | None = None
         """The endpoint that the `finished` event names, where that event ends the run."""
+        self._finished = False
 
     def progress(
-        self, message: str, done: int | None = None, total: int | None = None, unit: Unit | None = None
+        self,
+        message: str,
+        done: int | None = None,
+        total: int | None = None,
+        unit: Unit | None = None,
+        *,
+        file: str | None = None,
     ) -> None:
         """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end."""
         now = time.monotonic()
@@ -39,6 +46,12 @@ class StageReport:
             return
         self._last = now
         self._emit(Event(self._deployment, self._stage, "progress", message, done=done, total=total, unit=unit))
+
+    def finish(self) -> None:
+        """Tell that the stage finished; once. Its block does so at its end, if nobody did before."""
+        if not self._finished:
+            self._finished = True
+            self._emit(Event(self._deployment, self._stage, "finished", self.summary, endpoint=self.endpoint))
 
     def log(self, message: str) -> None:
         """Pass on a line of a log, already cleaned."""
@@ -58,6 +71,10 @@ class Reporter:
         """The stage begun last: where a failure belongs."""
         self._emit = emit
 
+    def blame(self, stage: Stage) -> None:
+        """Say that the error about to be raised belongs to `stage`, where several go on at once."""
+        self.stage_now = stage
+
     @contextmanager
     def stage(self, stage: Stage, message: str) -> Iterator[StageReport]:
         """Tell that a stage starts and, when the block ends well, that it finished."""
@@ -66,7 +83,7 @@ class Reporter:
         report.summary = message
         self._emit(Event(self.deployment, stage, "started", message))
         yield report
-        self._emit(Event(self.deployment, stage, "finished", report.summary, endpoint=report.endpoint))
+        report.finish()
 
     def ready(self, endpoint: str, message: str) -> None:
         """Tell that the endpoint is in service: the last event of a run that succeeds."""

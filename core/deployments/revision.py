@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from core.artifacts.converted_tree import refuse_nothing_to_convert
-from core.deployments.names import artifact_prefix_for, check_endpoint_name, role_name_for
+from core.deployments.names import check_endpoint_name, role_name_for
 from core.deployments.placement import misplacement
 from core.deployments.plan import Plan, PlannedRole
 from core.deployments.planner import CONVERSION_REASON, NEW_ROLE, Choices, price_reason
@@ -26,6 +26,7 @@ def must_be_decided_anew(plan: Plan, choices: Choices, *, type_asked_for: bool =
         or choices.template not in {None, plan.artifact.template}
         or choices.context is not None
         or choices.concurrency != 1
+        or choices.form not in {None, plan.artifact.form}
         or (type_asked_for and misplacement(plan) is not None)
     )
 
@@ -41,6 +42,8 @@ def choices_over(plan: Plan, choices: Choices) -> Choices:
         bucket=choices.bucket or plan.artifact.bucket,
         template=choices.template or plan.artifact.template,
         convert=choices.convert or plan.artifact.convert,
+        form=choices.form or plan.artifact.form,
+        kms_key=choices.kms_key or plan.artifact.kms_key,
         context=choices.context or plan.endpoint.context,
         concurrency=choices.concurrency if choices.concurrency != 1 else plan.endpoint.concurrency,
     )
@@ -59,12 +62,14 @@ def revise(plan: Plan, choices: Choices, *, role_arn: str | None = None) -> Plan
     if choices.name not in {None, endpoint.name}:
         name = check_endpoint_name(choices.name or "")
         endpoint = replace(endpoint, name=name)
-        artifact = replace(artifact, key_prefix=artifact_prefix_for(name))
         if role.create:
             role = PlannedRole(arn=None, create=_chosen_role_name(plan) or role_name_for(name, plan.region))
         reasons["endpoint.name"] = "as chosen"
     if choices.bucket:
         artifact = replace(artifact, bucket=choices.bucket)
+    if choices.kms_key:
+        artifact = replace(artifact, kms_key=choices.kms_key)
+        reasons["artifact.kms_key"] = "as chosen"
     if choices.convert and not artifact.convert:
         refuse_nothing_to_convert([file.path for file in plan.model.files], plan.model.reference)
         artifact = replace(artifact, convert=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.account import Account
-from core.aws import buckets, hosting, objects, roles
+from core.artifacts.artifact_folder import ArtifactFolder, users
+from core.aws import buckets, hosting, roles
 from core.aws.clients import Clients
 from core.aws.tags import DEPLOYMENT, is_ours
 from core.cancellation import CancelToken
@@ -61,14 +62,13 @@ def belongings(account: Account, parts: Parts, *, cancel: CancelToken) -> tuple[
             found.append(Resource("role", name, "created"))
     data = {item.model_data_uri for model in its_models for item in model.containers if item.model_data_uri}
     bucket_names = set()
-    for uri in sorted(data - used.data):
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        keys = objects.list_keys(clients, bucket, key, account_id) if key.endswith("/") else (key,)
-        stored = [objects.find_object(clients, bucket, key, account_id) for key in keys if key]
-        its_keys = [each.key for each in stored if each is not None and each.deployment == deployment]
-        found += [Resource("object", f"s3://{bucket}/{key}", "created") for key in its_keys]
-        if its_keys:
-            bucket_names.add(bucket)
+    for uri in sorted(data):
+        folder = ArtifactFolder.around(uri)
+        noted = set(users(clients, folder, account_id)) if folder else set()
+        # An endpoint that somebody else made of the same artifact has not noted itself.
+        if folder and deployment in noted and (uri not in used.data or len(noted) > 1):
+            found.append(Resource("object", folder.uri, "created"))
+            bucket_names.add(folder.bucket)
     for bucket in sorted(bucket_names):
         if is_ours(buckets.bucket_tags(clients, bucket, account_id)):
             found.append(Resource("bucket", bucket, "created"))

@@ -7,7 +7,8 @@ endpoint. Its log group stays: it costs next to nothing, and tells why something
 from functools import partial
 
 from core.account import Account
-from core.aws import buckets, hosting, objects, roles
+from core.artifacts.artifact_folder import ArtifactFolder, leave
+from core.aws import buckets, hosting, roles
 from core.aws.endpoint_deletion import delete_endpoint_and_wait
 from core.aws.tags import DEPLOYMENT
 from core.cancellation import CancelToken
@@ -64,7 +65,7 @@ def delete_endpoint(
             cancel.check()
             report.progress(f"Deleting {resource.name}", number, len(resources))
             try:
-                _delete(account, resource, report, cancel)
+                _delete(account, resource, parts.tags.get(DEPLOYMENT, ""), report, cancel)
             except CancelledByUser:
                 raise
             except SagewizardError as error:
@@ -91,7 +92,7 @@ def _find(account: Account, name: str) -> tuple[Parts | None, Deployment | None]
     return parts, find(made_by=made_by) if made_by else None
 
 
-def _delete(account: Account, resource: Resource, report: StageReport, cancel: CancelToken) -> None:
+def _delete(account: Account, resource: Resource, deployment: str, report: StageReport, cancel: CancelToken) -> None:
     clients, name = account.clients, resource.name
     account_id = account.identity().account_id
     match resource.kind:
@@ -104,7 +105,6 @@ def _delete(account: Account, resource: Resource, report: StageReport, cancel: C
         case "role":
             roles.delete_role(clients, name)
         case "object":
-            bucket, _, key = name.removeprefix("s3://").partition("/")
-            objects.delete_object(clients, bucket, key, account_id)
+            leave(clients, ArtifactFolder.at(name), deployment, account_id, cancel=cancel)
         case "bucket":
             buckets.delete_bucket_if_empty(clients, name, account_id)

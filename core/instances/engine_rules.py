@@ -29,10 +29,10 @@ class EngineRules:
     On a GPU it may use `gpu_utilisation` of the reported memory less `gpu_runtime` (the CUDA context and communication
     buffers of a process), and needs `gpu_workspace` for what is calculated in between. On the host it needs the weights
     while they load, `host_fixed`, and `host_each` for every GPU's process; without a GPU the weights `cpu_loading`
-    times, and `cpu_fixed`. `image` is what its container image takes on the disk, by accelerator. `archive`: its
-    artifact is an archive, which lies beside what is unpacked from it. `halves`: weights of 32 bits are loaded in 16.
-    `computes_at_once` are the tokens that a sliding window is exceeded by while they are calculated. `quantized` are
-    the methods it has kernels for, each with the oldest GPU generation they run on.
+    times, and `cpu_fixed`. `image` is what its container image takes on the disk, by accelerator. `archive`: it
+    takes an archive, unless that would be very large; other engines load from the tree as it is. `halves`: weights of
+    32 bits are loaded in 16. `computes_at_once` are the tokens that a sliding window is exceeded by while they are
+    calculated. `quantized` are the methods it has kernels for, each with the oldest GPU generation they run on.
     """
 
     name: str
@@ -55,6 +55,14 @@ class EngineRules:
     oldest_gpu: Capability
     newest_gpu: Capability | None = None
 
+    def packs(self, packaged_bytes: int) -> bool:
+        """Return whether the artifact of a model is an archive, which lies beside what is unpacked from it."""
+        return self.archive and packaged_bytes <= LARGEST_ARCHIVE
+
+
+LARGEST_ARCHIVE: Final = 5 * 10**9
+"""In bytes: a larger model goes to S3 as the tree it is. Its archive would hardly be smaller, and each instance that
+starts would have to unpack it, one file after the other, beside itself on the disk."""
 
 _OLD: Final = (7, 5)
 _AMPERE: Final = (8, 0)

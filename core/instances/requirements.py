@@ -124,7 +124,7 @@ class Requirements:
 
     def disk_terms(self, engine: EngineRules, instance: InstanceType) -> tuple[Term, ...]:
         """Return what the disk must hold: the artifact, what is unpacked from it, the image."""
-        unpacked = (Term("unpacked", self.packaged_bytes),) if engine.archive else ()
+        unpacked = (Term("unpacked", self.packaged_bytes),) if engine.packs(self.packaged_bytes) else ()
         image = engine.image.get("gpu" if instance.gpu else "cpu", 0)
         return (Term("packaged", self.packaged_bytes), *unpacked, Term("image", image), Term("spare", DISK_SPARE))
 

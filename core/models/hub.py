@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 from core.cancellation import CancelToken
 from core.models.hub_answer import HubAnswer
 from core.models.hub_failures import nonsense
+from core.models.hub_places import FilePlaces
 from core.models.hub_requests import DEFAULT_ENDPOINT, HubRequests, Repository, named
 
 __all__ = ["DEFAULT_ENDPOINT", "HubClient", "HubPage"]
@@ -25,6 +26,7 @@ _MOST_SKIPPED: Final = 8 * 2**20
 """Bytes that may be read and dropped to reach a range, of a server that sends files from their beginning only."""
 _PARTIAL: Final = 206
 _NO_SUCH_RANGE: Final = 416  # it begins behind the file's end (RFC 9110 15.5.17)
+_EXPIRED: Final = frozenset({400, 401, 403, 404, 410})
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,20})-\d+/(?:\d+|\*)")
 _PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
@@ -42,6 +44,10 @@ class HubClient(HubRequests):
 
     Its settings are those of `HubRequests`.
     """
+
+    def __init__(self, endpoint: str | None = None, token: str | None = None, **settings: Any) -> None:
+        super().__init__(endpoint, token, **settings)
+        self._places = FilePlaces()
 
     def model(self, repository: str, revision: str | None, cancel: CancelToken) -> Mapping[str, Any]:
         """Return the Hub's record of a model with its file listing, as its API spells it. One request.
@@ -116,23 +122,52 @@ class HubClient(HubRequests):
 
     @contextmanager
     def stream(
-        self, repository: str, revision: str, path: str, *, start: int, cancel: CancelToken
+        self,
+        repository: str,
+        revision: str,
+        path: str,
+        *,
+        start: int,
+        length: int | None = None,
+        cancel: CancelToken,
     ) -> Iterator[Iterator[bytes]]:
-        """Give the bytes of a file from position `start` on.
+        """Give the bytes of a file from position `start` on, `length` of them at most (`None`: to its end).
 
         Opening is retried; what breaks while the bytes flow is the caller's to take up again (`interrupted`). A server
-        that ignores the range is put up with: what comes before `start` is read and dropped.
+        that ignores the range is put up with: what comes before `start` is read and dropped. The many parts of a large
+        file are asked for where the Hub sent the first one to, so that each costs one request.
 
         Raises:
             SagewizardError: as `model`.
         """
         about = Repository(repository, revision)
-        headers = {"range": f"bytes={start}-"} if start else {}
-        with self.opened(
-            self._file_path(about, path), about, {"accept-encoding": "identity", **headers}, cancel
-        ) as got:
+        end = "" if length is None else str(start + length - 1)
+        headers = {"accept-encoding": "identity", **({"range": f"bytes={start}-{end}"} if start or end else {})}
+        with self._file_answer(about, path, headers, cancel) as got:
             skip = start if start and got.status_code != _PARTIAL else 0
-            yield _skipping(got.pieces(cancel, chunk=_CHUNK), skip)
+            pieces = _skipping(got.pieces(cancel, chunk=_CHUNK), skip)
+            yield pieces if length is None else _first(pieces, length)
+
+    @contextmanager
+    def _file_answer(
+        self, about: Repository, path: str, headers: Mapping[str, str], cancel: CancelToken
+    ) -> Iterator[HubAnswer]:
+        """Give the open answer for a file, from where it was found before, or else by way of the Hub."""
+        wanted = self._file_path(about, path)
+        place = self._places.find(wanted)
+        with ExitStack() as stack:
+            got: HubAnswer | None = None
+            if place is not None:
+                got = stack.enter_context(self.opened(wanted, about, headers, cancel, good=_EXPIRED, at=place))
+                if got.status_code in _EXPIRED:  # such addresses are signed, and good for a while
+                    self._places.forget(wanted)
+                    stack.close()
+                    got = None
+            if got is None:
+                got = stack.enter_context(self.opened(wanted, about, headers, cancel))
+                if _origin(got.url) != _origin(self.endpoint):
+                    self._places.note(wanted, got.url)
+            yield got
 
     def _file_path(self, about: Repository, path: str) -> str:
         return f"/{quote(about.name)}/resolve/{quote(about.revision or 'main', safe='')}/{quote(path)}"
@@ -197,6 +232,19 @@ def _parsed(body: bytes, about: Repository | None) -> Any:
 
 def _place(url: SplitResult) -> tuple[str, str | None, int | None, str]:
     return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme), url.path
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def _first(pieces: Iterator[bytes], length: int) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece[:length]
+        length -= len(piece)
+        if length <= 0:
+            return
 
 
 def _skipping(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:

@@ -60,6 +60,11 @@ class HubAnswer:
         return int(self._response.status_code)
 
     @property
+    def url(self) -> str:
+        """The address that answered, after all redirects."""
+        return str(self._response.request.url)
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """The headers, whatever the case of their names."""
         headers: Mapping[str, str] = self._response.headers

@@ -150,10 +150,12 @@ class HubRequests:
         cancel: CancelToken,
         *,
         good: frozenset[int] = frozenset(),
+        at: str | None = None,
     ) -> Iterator[HubAnswer]:
         """Give the open answer to a GET of `path` (with its query), its status no error, or one of `good`.
 
-        Errors of the network while the answer is read pass through.
+        `at` is the address that an earlier answer for the path was redirected to; it is asked instead, without the
+        token, which is for the Hub alone. Errors of the network while the answer is read pass through.
 
         Raises:
             NotFoundError: there is no such model or revision.
@@ -165,10 +167,10 @@ class HubRequests:
         hub, token = _quiet_hub(), self._current_token()
         # Not huggingface_hub's own headers: building those may ask the Hub a question of its own first.
         sent = {"user-agent": "sagewizard", "accept-encoding": "gzip", **headers}
-        if token:
+        if token and at is None:
             sent["authorization"] = f"Bearer {token}"
         with contextlib.ExitStack() as stack:
-            answer = self._first_answer(hub, stack, self.endpoint + path, sent, cancel)
+            answer = self._first_answer(hub, stack, at or self.endpoint + path, sent, cancel)
             if answer.status_code >= 400 and answer.status_code not in good:
                 self._refuse(hub, answer, about, cancel, token=bool(token))
             if not _is_bounded(answer):

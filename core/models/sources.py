@@ -4,28 +4,35 @@ Every byte passes through a check of size and digest: plain HTTP of the Hub chec
 go all the way to the endpoint. Of objects in S3 no digest is known; their size and the etag of their version are.
 """
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Protocol
 
 from core.cancellation import CancelToken
-from core.errors import AccessError, NotFoundError, SagewizardError
+from core.errors import AccessError, SagewizardError
+from core.models.content import Content, ContentCheck, whole
 from core.models.facts import ModelFile
+from core.models.folder_source import FileOnDisk, FileWatch, FolderSource
 from core.models.hub import HubClient
+from core.models.hub_cache import cached_file
+from core.models.parts import resumed
 from core.models.paths import refuse_odd_paths
 from core.models.reference import HubReference, ModelReference, S3Reference
 from core.models.stored_objects import ObjectStore, StreamCutError
 
-_CHUNK: Final = 1 << 20
-_MOST_CUTS: Final = 5
-"""How often in a row a stream may be cut without one new byte having come."""
+__all__ = ["FileSource", "FolderSource", "HubSource", "S3Source", "open_source"]
 
 
 class FileSource(Protocol):
     """Reads the files of one model."""
+
+    def content(self, file: ModelFile) -> Content:
+        """Return the content of `file`; nothing is read yet.
+
+        Raises:
+            RefusedError: its path leads elsewhere.
+        """
+        ...
 
     def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
         """Yield the content of `file` in pieces.
@@ -64,24 +71,52 @@ def open_source(
 
 
 class HubSource:
-    """Reads files of one commit of a repository on the Hub, without a copy on disk."""
+    """Reads files of one commit of a repository on the Hub, without a copy on disk; those in its local cache there."""
 
     def __init__(self, repository: str, revision: str, hub: HubClient) -> None:
         self.repository = repository
         self.revision = revision
         self._hub = hub
+        self._watch = FileWatch()
+
+    def content(self, file: ModelFile) -> Content:
+        """Return the content of `file`; see `FileSource.content`."""
+        refuse_odd_paths([file.path], self.repository)
+        if cached := cached_file(self.repository, self.revision, file):
+            fix = "It is a damaged copy in the local cache of the Hub: remove it, then try again."
+            return FileOnDisk(cached, file, self._watch, fix=fix)
+        return _HubContent(self.repository, self.revision, file, self._hub)
 
     def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
         """Yield the content of `file`; see `FileSource.read`."""
-        refuse_odd_paths([file.path], self.repository)
-        check = _Check(
-            file, f"{file.path} of {self.repository}", "Try again; the file may have been damaged on its way."
-        )
+        return whole(self.content(file), file.bytes, cancel)
 
-        def opened(start: int) -> AbstractContextManager[Iterator[bytes]]:
-            return self._hub.stream(self.repository, self.revision, file.path, start=start, cancel=cancel)
 
-        yield from _resumed(opened, self._hub.interrupted, check, self._hub.pause, cancel)
+class _HubContent:
+    def __init__(self, repository: str, revision: str, file: ModelFile, hub: HubClient) -> None:
+        self._repository, self._revision, self._file, self._hub = repository, revision, file, hub
+
+    def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
+        def opened(begin: int, left: int) -> AbstractContextManager[Iterator[bytes]]:
+            whole_file = not begin and left == self._file.bytes
+            return self._hub.stream(
+                self._repository,
+                self._revision,
+                self._file.path,
+                start=begin,
+                length=None if whole_file else left,
+                cancel=cancel,
+            )
+
+        if length or not self._file.bytes:
+            yield from resumed(opened, self._hub.interrupted, start, length, self._hub.pause, cancel)
+
+    def check(self) -> ContentCheck:
+        where = f"{self._file.path} of {self._repository}"
+        return ContentCheck(self._file, where, "Try again; the file may have been damaged on its way.")
+
+    def release(self) -> None:
+        pass
 
 
 class S3Source:
@@ -96,132 +131,41 @@ class S3Source:
         self._objects = objects
         self._pause = pause
 
+    def content(self, file: ModelFile) -> "StoredContent":
+        """Return the content of `file`; see `FileSource.content`."""
+        refuse_odd_paths([file.path], str(self.reference))
+        return StoredContent(self.reference, file, self._objects, self._pause)
+
     def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
         """Yield the content of `file`; see `FileSource.read`."""
-        refuse_odd_paths([file.path], str(self.reference))
-        check = _Check(file, f"{self.reference}{file.path}", "It changed since it was looked at: make the plan anew.")
-        bucket, key = self.reference.bucket, f"{self.reference.prefix}{file.path}"
+        return whole(self.content(file), file.bytes, cancel)
 
-        def opened(start: int) -> AbstractContextManager[Iterator[bytes]]:
-            return self._objects.stream(bucket, key, start, file.etag, cancel)
+
+class StoredContent:
+    """The content of an object in S3: `bucket`, `key`, and the `etag` of the version that is meant."""
+
+    def __init__(self, reference: S3Reference, file: ModelFile, objects: ObjectStore, pause: float) -> None:
+        self.bucket, self.key, self.etag = reference.bucket, f"{reference.prefix}{file.path}", file.etag
+        self._file, self._objects, self._pause = file, objects, pause
+
+    def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
+        """Yield a part; see `Content.read_part`."""
+
+        def opened(begin: int, left: int) -> AbstractContextManager[Iterator[bytes]]:
+            whole_file = not begin and left == self._file.bytes
+            return self._objects.stream(self.bucket, self.key, begin, None if whole_file else left, self.etag, cancel)
 
         def interrupted(error: BaseException) -> SagewizardError | None:
             # Without an etag the rest could be of another version than what has passed already.
-            return error if isinstance(error, StreamCutError) and file.etag else None
+            return error if isinstance(error, StreamCutError) and self.etag else None
 
-        yield from _resumed(opened, interrupted, check, self._pause, cancel)
+        if length or not self._file.bytes:
+            yield from resumed(opened, interrupted, start, length, self._pause, cancel)
 
+    def check(self) -> ContentCheck:
+        """Return a check of one pass."""
+        where = f"s3://{self.bucket}/{self.key}"
+        return ContentCheck(self._file, where, "It changed since it was looked at: make the plan anew.")
 
-class FolderSource:
-    """Reads files below a folder, and notices when they change meanwhile."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._seen: dict[str, tuple[int, int]] = {}
-
-    def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
-        """Yield the content of `file`; see `FileSource.read`."""
-        refuse_odd_paths([file.path], str(self.root))
-        path = self.root / file.path
-        check = _Check(file, str(path), "It changed since it was looked at: make the plan anew.")
-        gone = NotFoundError(f"{path} is not there any more.", fix="Put it back, or make the plan anew.")
-        if not path.is_file():  # a pipe in its place would block when opened
-            raise gone
-        try:
-            with path.open("rb") as opened:
-                self._expect_unchanged(file.path, path, os.fstat(opened.fileno()))
-                while piece := opened.read(_CHUNK):
-                    cancel.check()
-                    check.feed(piece)
-                    yield piece
-                self._expect_unchanged(file.path, path, os.fstat(opened.fileno()))
-        except FileNotFoundError as error:
-            raise gone from error
-        except PermissionError as error:
-            raise AccessError(f"{path} may not be read.", fix="Check its permissions.") from error
-        except OSError as error:
-            raise SagewizardError(f"{path} cannot be read: {error.strerror}.", fix="Check the disk.") from error
-        check.finish()
-
-    def _expect_unchanged(self, name: str, path: Path, status: Any) -> None:
-        """Compare a file's size and time of change with those it had when this source first saw it."""
-        now = (status.st_size, status.st_mtime_ns)
-        if self._seen.setdefault(name, now) != now:
-            raise SagewizardError(f"{path} changed while it was being packaged.", fix="Try again when it is finished.")
-
-
-def _resumed(
-    opened: Callable[[int], AbstractContextManager[Iterator[bytes]]],
-    interrupted: Callable[[BaseException], SagewizardError | None],
-    check: "_Check",
-    pause: float,
-    cancel: CancelToken,
-) -> Iterator[bytes]:
-    """Yield a whole file, from streams that `opened` gives from a position on; one that is cut is taken up again.
-
-    `interrupted` returns the program's own error for a cut, `None` for any other error.
-    """
-    cuts = 0
-    while True:
-        before = check.size
-        cut: SagewizardError | None = None
-        try:
-            with opened(before) as pieces:
-                for piece in pieces:
-                    cancel.check()
-                    check.feed(piece)
-                    yield piece
-        except Exception as error:
-            cut = interrupted(error)
-            if cut is None:
-                raise
-        if cut is None and check.complete:
-            break
-        cuts = 1 if check.size > before else cuts + 1
-        if cuts >= _MOST_CUTS:
-            if cut is not None:
-                raise cut
-            break
-        cancel.wait(pause * 2 ** (cuts - 1))
-    check.finish()
-
-
-class _Check:
-    """Counts and digests bytes as they pass, and compares with what a file should have."""
-
-    def __init__(self, file: ModelFile, where: str, fix: str) -> None:
-        self._file = file
-        self._where = where
-        self._fix = fix
-        self.size = 0
-        self._digests: list[tuple[Any, str]] = []
-        if file.sha256:
-            self._digests.append((hashlib.sha256(), file.sha256))
-        if file.git_sha1:
-            # Git's blob id: the SHA-1 of a header with the length, and the content.
-            blob = hashlib.sha1(b"blob %d\0" % file.bytes, usedforsecurity=False)
-            self._digests.append((blob, file.git_sha1))
-
-    @property
-    def complete(self) -> bool:
-        """Whether as many bytes have passed as there should be."""
-        return self.size >= self._file.bytes
-
-    def feed(self, piece: bytes) -> None:
-        """Take in the next bytes; those beyond the size are refused before they are passed on."""
-        self.size += len(piece)
-        if self.size > self._file.bytes:
-            raise SagewizardError(
-                f"{self._where} is larger than the {self._file.bytes:,} bytes it should have.", fix=self._fix
-            )
-        for digest, _ in self._digests:
-            digest.update(piece)
-
-    def finish(self) -> None:
-        """Compare once all bytes have passed."""
-        if self.size != self._file.bytes:
-            raise SagewizardError(
-                f"{self._where} has {self.size:,} bytes instead of {self._file.bytes:,}.", fix=self._fix
-            )
-        if any(digest.hexdigest() != expected for digest, expected in self._digests):
-            raise SagewizardError(f"{self._where} is not what was listed: its checksum differs.", fix=self._fix)
+    def release(self) -> None:
+        """Do nothing."""

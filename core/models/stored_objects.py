@@ -59,9 +59,9 @@ class ObjectStore(Protocol):
         ...
 
     def stream(
-        self, bucket: str, key: str, start: int, etag: str | None, cancel: CancelToken
+        self, bucket: str, key: str, start: int, length: int | None, etag: str | None, cancel: CancelToken
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """Give the pieces of an object's content from position `start` on, as they come.
+        """Give the pieces of an object's content from position `start` on, as they come: `length` bytes, or to its end.
 
         `start` must be below the object's size, or 0.
 

@@ -7,7 +7,7 @@ from typing import Any
 from core.account import Account
 from core.cancellation import CancelToken
 from core.deployments.events import Event, Stage
-from core.deployments.ledger import Deployment, Ledger, find_deployment
+from core.deployments.ledger import Deployment, Ledger, find_deployment, list_deployments
 from core.deployments.plan import Plan
 from core.deployments.planner import Choices, make_plan
 from core.deployments.removal import remove_resources
@@ -69,5 +69,8 @@ class Stand:
         return find_deployment(self.account.ledgers, name, region="us-east-1", account_id=account_id)
 
     def left_of(self, name: str) -> list[str]:
-        """What the account has of the endpoint."""
-        return inventory(self.account.clients.get, name)
+        """What the account has of the endpoint; of the artifacts that its deployments made or use, the folders."""
+        ids = [found.id for found in list_deployments(self.account.ledgers) if found.endpoint == name]
+        keys = [item for item in inventory(self.account.clients.get) if item.startswith("object ")]
+        folders = {"/".join(key.split("/")[:4]) for key in keys if any(found in key for found in ids)}
+        return [*inventory(self.account.clients.get, name), *sorted(folders)]

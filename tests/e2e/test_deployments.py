@@ -30,7 +30,7 @@ def test_a_plan_becomes_an_endpoint_that_answers_and_then_nothing(stand: Stand) 
     assert (stand.events[-1].stage, stand.events[-1].kind, stand.events[-1].endpoint) == ("ready", "finished", "whole")
     answer = invoke(stand.account, "whole", b'"hello"', content_type="application/json", accept="application/json")
     assert answer.body == b'{"generated_text": "gpt_neo heard hello"}'
-    assert list((cache_folder() / "staging").iterdir()) == []
+    assert not (cache_folder() / "staging").exists(), "nothing of it was on the disk"
 
     deployment = next(found for found in list_deployments(stand.account.ledgers) if found.id == identifier)
     assert deployment.status == "ready"
@@ -168,9 +168,6 @@ def test_what_a_killed_run_left_is_on_record_and_can_be_removed(stand: Stand, st
     assert done.returncode == -signal.SIGKILL, done.stderr
     left = stand.left_of(name)
     found = stand.recorded(name)
-    if stage == "package":
-        assert (left, found) == ([], None)
-        return
     assert found is not None
     assert found.status == ("ready" if stage == "ready" else "interrupted")
     recorded = {resource.kind for resource in found.existing}

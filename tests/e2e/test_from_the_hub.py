@@ -67,8 +67,15 @@ def test_a_flipped_bit_on_the_way_stops_the_run_and_leaves_nothing(hub: StandInH
     last = ended.lines[-1]
     assert (last["stage"], last["kind"]) == ("package", "failed")
     assert "model.safetensors" in last["cause"]
-    assert not _events(ended.lines, "upload", "started")
-    assert list((sandbox_home / "cache" / "staging").iterdir()) == []
+    assert not _events(ended.lines, "upload", "finished")
+    assert _events(ended.lines, "rollback", "finished")
+    listed = run("deployments", "--json", env=environment).document["deployments"]
+    (flipped,) = [deployment for deployment in listed if deployment["endpoint"] == "flipped"]
+    assert {(each["kind"], each["state"]) for each in flipped["resources"]} <= {
+        ("object", "deleted"),
+        ("bucket", "deleted"),
+        ("bucket", "kept"),
+    }
 
 
 def test_a_gated_model_without_a_token_says_where_to_ask(hub: StandInHub, sandbox_home: Path) -> None:

@@ -5,6 +5,7 @@ import io
 import subprocess
 import tarfile
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.artifacts.archive import Packed, write_archive
+from core.artifacts.encoding import encoded_parts
 from core.artifacts.folder import write_folder
+from core.artifacts.gzip_parts import HEADER, GzipState
+from core.artifacts.reading import read_ahead
+from core.artifacts.tar_stream import archive_parts, part_bytes_for, tar_bytes
 from core.artifacts.tree import Member
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, NotFoundError, SagewizardError, UsageError
+from core.models.content import ContentCheck
+from core.models.facts import ModelFile
+from core.sandbox.hosting.unpacking import unpack
 
 Write = Callable[..., Packed]
 CONTENT = {
@@ -29,14 +37,32 @@ CONTENT = {
 }
 
 
-def members(content: dict[str, bytes], piece: int = 65_536) -> list[Member]:
-    def pieces(data: bytes) -> Iterator[bytes]:
-        return (data[at : at + piece] for at in range(0, len(data), piece))
+class Read:
+    """Content that a function reads; `size` bytes are stated."""
 
-    return [
-        Member(path, len(data), lambda _, data=data: pieces(data))  # type: ignore[misc]
-        for path, data in sorted(content.items())
-    ]
+    def __init__(self, size: int, read: Callable[[int, int], Iterator[bytes]]) -> None:
+        self.file, self.read = ModelFile("b", size), read
+
+    def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
+        return self.read(start, length)
+
+    def check(self) -> ContentCheck:
+        return ContentCheck(self.file, "b", "Try again.")
+
+    def release(self) -> None:
+        pass
+
+
+def members(content: dict[str, bytes], piece: int = 65_536) -> list[Member]:
+    def reading(data: bytes) -> Read:
+        return Read(
+            len(data),
+            lambda start, length: (
+                data[at : min(at + piece, start + length)] for at in range(start, start + length, piece)
+            ),
+        )
+
+    return [Member(path, len(data), reading(data)) for path, data in sorted(content.items())]
 
 
 def quiet(done: int, total: int) -> None:
@@ -86,25 +112,42 @@ def test_the_same_members_give_the_same_bytes_however_they_arrive(tmp_path: Path
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
-@pytest.mark.parametrize("processors", [1, 3])
-def test_the_number_of_processors_does_not_change_the_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int
-) -> None:
-    here = pack(write_archive, CONTENT, tmp_path / "here.tar.gz")
-    monkeypatch.setattr("core.artifacts.archive.os.cpu_count", lambda: processors)
-    assert pack(write_archive, CONTENT, tmp_path / "there.tar.gz").sha256 == here.sha256
-
-
 def test_a_tree_of_nothing_is_an_empty_archive(tmp_path: Path) -> None:
     packed = pack(write_archive, {}, tmp_path / "model.tar.gz")
     assert gzip.decompress(packed.path.read_bytes()) == bytes(tarfile.RECORDSIZE)
 
 
-def test_a_member_beyond_8_gib_has_its_size_in_the_header() -> None:
-    from core.artifacts.archive import _header
+def test_the_file_has_the_bytes_that_s3_is_given_in_parts(tmp_path: Path) -> None:
+    content = CONTENT | {"zeros": bytes(25 * 2**20), "zeros.more": bytes(9 * 2**20)}
+    packed, each = pack(write_archive, content, tmp_path / "model.tar.gz"), members(content)
+    layout = archive_parts(each, part_bytes_for(tar_bytes(each)))
+    state, body = GzipState(), HEADER
+    for _, part in encoded_parts(each, layout, read_ahead(each, cancel=CancelToken())):
+        state, body = state.after(part), body + part.data
+    assert len(layout) > 2
+    assert packed.path.read_bytes() == body + state.trailer
 
-    header = _header(Member("big", 2**35 + 5, lambda _: iter(())))
-    assert tarfile.TarInfo.frombuf(header, "utf-8", "strict").size == 2**35 + 5
+
+def test_the_stand_in_for_the_container_unpacks_it(tmp_path: Path) -> None:
+    packed = pack(write_archive, CONTENT, tmp_path / "model.tar.gz")
+    (tmp_path / "out").mkdir()
+    unpack(packed.path, tmp_path / "out", lambda: None)
+    assert on_disk(tmp_path / "out") == CONTENT
+
+
+@pytest.mark.parametrize("write", [write_archive, write_folder])
+def test_memory_does_not_grow_with_the_size(tmp_path: Path, write: Write) -> None:
+    block = hashlib.shake_128(b"cannot be compressed").digest(2**20)
+    large = Member(
+        "large", 400 * 2**20, Read(400 * 2**20, lambda _, length: (bytes(block) for _ in range(length >> 20)))
+    )
+    tracemalloc.start()
+    try:
+        write([large], tmp_path / "out", progress=quiet, cancel=CancelToken())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 190 * 2**20
 
 
 letters = st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="/\\")
@@ -173,8 +216,8 @@ def test_a_missing_parent_folder_is_said(tmp_path: Path, write: Write) -> None:
         pack(write, CONTENT, tmp_path / "no" / "out")
 
 
-def failing(error: Exception) -> Callable[[CancelToken], Iterator[bytes]]:
-    def read(_: CancelToken) -> Iterator[bytes]:
+def failing(error: Exception) -> Callable[[int, int], Iterator[bytes]]:
+    def read(_start: int, _length: int) -> Iterator[bytes]:
         yield b"x" * 3_000_000
         raise error
 
@@ -187,7 +230,7 @@ def failing(error: Exception) -> Callable[[CancelToken], Iterator[bytes]]:
 )
 def test_nothing_is_left_when_a_member_fails(tmp_path: Path, write: Write, error: Exception) -> None:
     before = threading.active_count()
-    broken = [*members({"a": b"1"}), Member("b", 4_000_000, failing(error))]
+    broken = [*members({"a": b"1"}), Member("b", 4_000_000, Read(4_000_000, failing(error)))]
     with pytest.raises(BaseException) as caught:
         write(broken, tmp_path / "out", progress=quiet, cancel=CancelToken())
     assert isinstance(caught.value, SagewizardError if isinstance(error, OSError) else type(error))
@@ -199,20 +242,21 @@ def test_nothing_is_left_when_a_member_fails(tmp_path: Path, write: Write, error
 def test_nothing_is_left_when_stopped_in_the_middle(tmp_path: Path, write: Write) -> None:
     cancel = CancelToken()
 
-    def read(_: CancelToken) -> Iterator[bytes]:
+    def read(_start: int, _length: int) -> Iterator[bytes]:
         yield b"x" * 1_000_000
         cancel.cancel()
         yield b"x" * 1_000_000
 
     with pytest.raises(CancelledByUser):
-        write([Member("b", 2_000_000, read)], tmp_path / "out", progress=quiet, cancel=cancel)
+        write([Member("b", 2_000_000, Read(2_000_000, read))], tmp_path / "out", progress=quiet, cancel=cancel)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("write", [write_archive, write_folder])
-def test_a_member_that_changed_leaves_an_older_archive_untouched(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(SagewizardError, match="b was listed with"):
-        write([Member("b", 7, lambda _: iter([b"1"]))], tmp_path / "out", progress=quiet, cancel=CancelToken())
+def test_nothing_is_left_of_a_member_that_changed(tmp_path: Path, write: Write) -> None:
+    changed = Member("b", 7, Read(7, lambda *_: iter([b"1"])))
+    with pytest.raises(SagewizardError, match="b was listed with 7 bytes but ends after 1"):
+        write([changed], tmp_path / "out", progress=quiet, cancel=CancelToken())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,6 +8,7 @@ import pickle
 import tracemalloc
 import zipfile
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from core.artifacts.conversion import convert
-from core.artifacts.pickled_weights import read_pickled_weights
+from core.artifacts.conversion import Conversion, lay_out
+from core.artifacts.pickled_weights import PickledTensor, read_pickled_weights
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, RefusedError, SagewizardError
 from tests.checkpoints import Call, Storage, pickled, tensor, write_legacy, write_zip
@@ -53,9 +54,27 @@ def some_tensors() -> dict[str, Any]:
     }
 
 
-def converted(path: Path, **options: Any) -> Path:
+def tensors_of(path: Path, *, whole: bool = True) -> tuple[PickledTensor, ...]:
+    with path.open("rb") as file:
+        return read_pickled_weights(file, path.stat().st_size, label=path.name, cancel=CancelToken(), whole=whole)
+
+
+def laid_out(path: Path, *, copies: bool = False) -> Conversion:
+    """How a checkpoint is converted: what its ends alone say, and seen to be what the whole of it says."""
+    size = path.stat().st_size
+    found = [lay_out(tensors_of(path, whole=whole), size, copies=copies, label=path.name) for whole in (False, True)]
+    assert found[0].head == found[1].head
+    assert found[0].file_bytes == found[1].file_bytes
+    return found[1]
+
+
+def converted(path: Path, *, copies: bool = False) -> Path:
     target = path.with_suffix(".safetensors")
-    convert(path, target, cancel=CancelToken(), **options)
+    conversion = laid_out(path, copies=copies)
+    with path.open("rb") as file, target.open("wb") as to:
+        for piece in conversion.read_part(file.fileno(), 0, conversion.file_bytes, CancelToken()):
+            to.write(piece)
+    assert target.stat().st_size == conversion.file_bytes
     return target
 
 
@@ -77,11 +96,7 @@ def test_what_is_converted_is_what_pytorch_loads(tmp_path: Path, newer: bool) ->
     wanted = torch.load(path, weights_only=True)
     assert_same(load_file(converted(path, copies=True)), wanted)
     del wanted["tied.b"]
-    again = tmp_path / "again.safetensors"
-    made = convert(path, again, cancel=CancelToken())
-    assert_same(load_file(again), wanted)
-    assert made.names == tuple(sorted(wanted))
-    assert made.bytes == again.stat().st_size
+    assert_same(load_file(converted(path)), wanted)
 
 
 def test_of_tied_weights_one_is_kept_and_the_other_told_of(tmp_path: Path) -> None:
@@ -115,7 +130,7 @@ def test_the_pickles_of_python_2_are_read(tmp_path: Path) -> None:
     view = pickled(tensor(Storage("0", 2), 0, (2,), (1,)))[2:-1]
     data = b"\x80\x02ccollections\nOrderedDict\n(](](U\x01w" + view + b"eetR."
     path = write_zip(tmp_path / "old.bin", data, {"0": b"abcdefgh"})
-    [found] = read_pickled_weights(path, cancel=CancelToken())
+    [found] = tensors_of(path)
     assert (found.name, found.shape, found.dtype) == ("w", (2,), "F32")
 
 
@@ -162,7 +177,7 @@ def test_ways_around_names_are_refused(tmp_path: Path, function: bytes) -> None:
         data = b"\x80\x02" + data + b"(U" + bytes([len(command)]) + command + b"tR."
         path = write_zip(tmp_path / "evil.bin", data, {})
         with pytest.raises(RefusedError, match="asks to run"):
-            read_pickled_weights(path, cancel=CancelToken())
+            tensors_of(path)
     assert not sentinel.exists()
 
 
@@ -175,7 +190,7 @@ def test_code_in_the_other_pickles_of_an_older_file_is_refused(tmp_path: Path, a
     path = tmp_path / "evil.bin"
     path.write_bytes(b"".join(pickled(value) for value in values))
     with pytest.raises(RefusedError, match="asks to run"):
-        read_pickled_weights(path, cancel=CancelToken())
+        tensors_of(path)
     assert not sentinel.exists()
 
 
@@ -230,7 +245,7 @@ def test_one_storage_of_two_sizes_is_refused(tmp_path: Path, sizes: tuple[int, i
         write_legacy(tmp_path / "legacy.bin", pickled(value), {"0": bytes(16)}),
     ):
         with pytest.raises(RefusedError):
-            read_pickled_weights(path, cancel=CancelToken())
+            tensors_of(path)
 
 
 def test_a_tensor_with_the_name_of_the_metadata_is_refused(tmp_path: Path) -> None:
@@ -268,7 +283,7 @@ def test_pickles_made_to_break_their_reader_are_refused(tmp_path: Path, data: by
     path = write_zip(tmp_path / "odd.bin", data, {"0": bytes(16)})
     tracemalloc.start()
     with pytest.raises(RefusedError):
-        read_pickled_weights(path, cancel=CancelToken())
+        tensors_of(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 * 2**20
@@ -279,7 +294,7 @@ def test_a_pickle_that_copies_a_list_again_and_again_is_refused(tmp_path: Path) 
     twice = Call(OrderedDict, (pairs,)), [Call(OrderedDict, (pairs,)) for _ in range(200)]
     path = write_zip(tmp_path / "odd.bin", pickled(twice), {})
     with pytest.raises(RefusedError, match="not a file of weights"):
-        read_pickled_weights(path, cancel=CancelToken())
+        tensors_of(path)
 
 
 def test_odd_zip_files_are_refused(tmp_path: Path) -> None:
@@ -290,17 +305,17 @@ def test_odd_zip_files_are_refused(tmp_path: Path) -> None:
         (write_legacy(tmp_path / "big-legacy.bin", data, storages, little=False), "another byte order"),
     ):
         with pytest.raises(RefusedError, match=told):
-            read_pickled_weights(path, cancel=CancelToken())
+            tensors_of(path)
     with zipfile.ZipFile(tmp_path / "script.bin", "w") as archive:
         archive.writestr("archive/constants.pkl", b"")
     with pytest.raises(RefusedError, match="not one of PyTorch's weights"):
-        read_pickled_weights(tmp_path / "script.bin", cancel=CancelToken())
+        tensors_of(tmp_path / "script.bin")
     with zipfile.ZipFile(tmp_path / "twice.bin", "w") as archive:
         archive.writestr("archive/data.pkl", data)
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("archive/data.pkl", data)
     with pytest.raises(RefusedError, match="two files of one name"):
-        read_pickled_weights(tmp_path / "twice.bin", cancel=CancelToken())
+        tensors_of(tmp_path / "twice.bin")
 
 
 def test_memory_stays_within_pieces_whatever_the_size(tmp_path: Path) -> None:
@@ -315,13 +330,28 @@ def test_memory_stays_within_pieces_whatever_the_size(tmp_path: Path) -> None:
     assert_same(load_file(target), {"straight": large, "turned": large.t()})
 
 
-def test_stopping_leaves_no_file(tmp_path: Path) -> None:
+def test_stopping_is_heard_between_pieces(tmp_path: Path) -> None:
     path = tmp_path / "pytorch_model.bin"
-    torch.save({"w": torch.zeros(5 * 2**20)}, path)
-    cancel = CancelToken()
-    with pytest.raises(CancelledByUser):
-        convert(path, tmp_path / "to", cancel=cancel, progress=lambda _: cancel.cancel())
-    assert [each.name for each in tmp_path.iterdir()] == ["pytorch_model.bin"]
+    torch.save({"straight": torch.zeros(2**21), "turned": torch.zeros(2**11, 2**10).t()}, path)
+    conversion = laid_out(path)
+    with path.open("rb") as file:
+        for start in (0, conversion.starts[1]):
+            pieces = conversion.read_part(file.fileno(), start, 2**22 + 8, cancel := CancelToken())
+            assert next(pieces)
+            cancel.cancel()
+            with pytest.raises(CancelledByUser):
+                list(pieces)
+
+
+def test_a_checkpoint_that_is_cut_short_meanwhile_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "pytorch_model.bin"
+    torch.save({"straight": torch.zeros(2**11), "turned": torch.zeros(2**6, 2**5).t()}, path)
+    conversion = laid_out(path)
+    with path.open("r+b") as file:
+        file.truncate(1000)
+        for start in conversion.starts:
+            with pytest.raises(SagewizardError, match="became shorter"):
+                list(conversion.read_part(file.fileno(), start, 2**11, CancelToken()))
 
 
 def saved(newer: bool) -> bytes:
@@ -335,15 +365,16 @@ REAL = {newer: saved(newer) for newer in (True, False)}
 
 
 def only_refusals_come_of(content: bytes, folder: Path) -> None:
-    path, target = folder / "x.bin", folder / "x.safetensors"
+    path = folder / "x.bin"
     path.write_bytes(content)
     try:
-        convert(path, target, cancel=CancelToken())
-    except SagewizardError:
-        assert not target.exists()
+        tensors_of(path, whole=False)
+    except SagewizardError:  # what its ends are refused for, the whole is refused for
+        with pytest.raises(SagewizardError):
+            tensors_of(path)
     else:
-        load_file(target)
-        target.unlink()
+        with suppress(SagewizardError):
+            load_file(converted(path))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,15 @@ import click
 from core.errors import CancelledByUser, UsageError
 from core.quantities import format_hourly, format_monthly
 from tui.command_line import Command
-from tui.commands.model_study import choices_from, conversion_option, plan_options, study, weight_options
+from tui.commands.model_study import (
+    choices_from,
+    conversion_option,
+    limits_from,
+    plan_options,
+    study,
+    transfer_options,
+    weight_options,
+)
 from tui.output import data, message
 from tui.progress import shown_run
 from tui.session import Session, pass_session
@@ -29,11 +37,22 @@ if TYPE_CHECKING:
 @plan_options
 @weight_options
 @conversion_option
+@transfer_options
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing; take what is recommended.")
 @click.option("--no-wait", is_flag=True, help="Return when AWS has accepted to create the endpoint.")
 @click.option("--no-rollback", is_flag=True, help="If it fails, leave what was made for a look at it.")
 @pass_session
-def deploy(session: Session, /, target: str, yes: bool, no_wait: bool, no_rollback: bool, **options: Any) -> None:
+def deploy(
+    session: Session,
+    /,
+    target: str,
+    yes: bool,
+    no_wait: bool,
+    no_rollback: bool,
+    limit_rate: int | None,
+    disk: int | None,
+    **options: Any,
+) -> None:
     """Deploy MODEL, or run the plan in the file PLAN, and wait until the endpoint is in service.
 
     In a terminal it asks for what is missing: the instance, the role, and whether to go on. With --json each event
@@ -59,9 +78,10 @@ def deploy(session: Session, /, target: str, yes: bool, no_wait: bool, no_rollba
             cancel=session.cancel,
             wait=not no_wait,
             rollback=not no_rollback,
+            limits=limits_from(limit_rate, disk),
         )
     if not session.json:
-        data(_summary(session, account, made))
+        data(summary(session, account, made))
 
 
 def _is_plan(target: str) -> bool:
@@ -172,7 +192,8 @@ def left_behind(session: Session, account: "Account", account_id: str, endpoint:
     return f"Left in the account: {names}. Remove it: {session.command('endpoints', 'delete', endpoint)}"
 
 
-def _summary(session: Session, account: "Account", made: "Deployment") -> str:
+def summary(session: Session, account: "Account", made: "Deployment") -> str:
+    """Return how a deployment ended, what it costs, and what to do next."""
     name, price = made.endpoint, made.plan.price_usd_per_hour
     state = "is in service" if made.status == "ready" else "is being created"
     cost = f"{format_hourly(price)} ({format_monthly(price)}) until it is deleted"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tui.byte_sizes import ByteSize
 from tui.output import message
 from tui.session import Session
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from core.aws.clients import Clients
     from core.deployments.plan import Plan
     from core.deployments.planner import Choices
+    from core.deployments.run import TransferLimits
     from core.instances.fit import FitTable
     from core.models.facts import ModelFacts, WeightSet
     from core.models.reference import ModelReference
@@ -114,6 +116,12 @@ def plan_options(command: _Decorated) -> _Decorated:
         click.option("--instance-count", type=click.IntRange(1), metavar="N", help="How many instances. [1]"),
         click.option("--role", metavar="NAME|ARN|create", help="The execution role. [create one for this endpoint]"),
         click.option("--bucket", metavar="NAME", help="The bucket for the artifact. [the account's default bucket]"),
+        click.option(
+            "--form",
+            type=click.Choice(["archive", "prefix"]),
+            help="One model.tar.gz, or the files as they are. [by engine and size]",
+        ),
+        click.option("--kms-key", metavar="ARN|ID|ALIAS", help="Encrypt the artifact with this key. [the bucket's]"),
         click.option("--template", metavar="NAME|FOLDER", help="The inference template. [by the model's task]"),
         click.option("--context", type=click.IntRange(1), metavar="TOKENS", help="How long a conversation must fit."),
         click.option("--concurrency", type=click.IntRange(1), metavar="N", help="How many requests at once must fit."),
@@ -121,6 +129,29 @@ def plan_options(command: _Decorated) -> _Decorated:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def transfer_options(command: _Decorated) -> _Decorated:
+    """Add the options that say what the making of the artifact may use."""
+    options = (
+        click.option("--limit-rate", type=ByteSize(), metavar="SIZE", help="At most so many bytes a second: 20MB."),
+        click.option(
+            "--disk",
+            type=ByteSize(zero=True),
+            metavar="SIZE",
+            help="Use at most so much disk; only --convert-weights needs some.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def limits_from(limit_rate: int | None, disk: int | None) -> "TransferLimits":
+    """Return the limits that the options say."""
+    from core.deployments.run import TransferLimits
+
+    return TransferLimits(bytes_per_second=limit_rate, disk_bytes=disk)
 
 
 def choices_from(session: Session, options: dict[str, Any], plan: "Plan | None" = None) -> "Choices":
@@ -147,6 +178,8 @@ def choices_from(session: Session, options: dict[str, Any], plan: "Plan | None" 
         role=session.setting("role", option=options["role"], plan=(plan.role.arn or NEW_ROLE) if plan else None),
         bucket=session.setting("bucket", option=options["bucket"], plan=plan.artifact.bucket if plan else None),
         template=options["template"],
+        form=options["form"],
+        kms_key=session.setting("kms_key", option=options["kms_key"], plan=plan.artifact.kms_key if plan else None),
         # A plan was decided for a context: then only an option changes it, not a setting for plans to come.
         context=options["context"] if plan else number_setting(session, "context", options["context"]),
         concurrency=options["concurrency"] or 1,

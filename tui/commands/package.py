@@ -157,7 +157,6 @@ def _build(
             members = converted_members(
                 members,
                 stack.enter_context(staging_folder(f"package-{secrets.token_hex(8)}")),
-                progress=lambda done, total: told.progress("Converting the weights", done, total, "bytes"),
                 cancel=session.cancel,
             )
         packed = (write_archive if _is_archive(path) else write_folder)(

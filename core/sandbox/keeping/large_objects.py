@@ -1,13 +1,18 @@
 """Objects that are too large for memory: read in pieces from their file, and put together in one from their parts."""
 
-import base64
 import hashlib
 import mmap
-from collections.abc import Callable, Iterable, Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from core.sandbox.keeping.checksums import COMPOSITE, encoded, joined, kind_of, of_parts
+from core.sandbox.keeping.refusals import invalid_argument, invalid_part
+
 _CHUNK: Final = 1024 * 1024
+_MOST_PARTS: Final = 10_000
 
 
 class FileBytes:
@@ -46,32 +51,72 @@ class FileBytes:
         self._file.close()
 
 
+def mapped(path: Path) -> memoryview:
+    """Return the bytes of a file in the place of `bytes`, without reading them; the file may be unlinked meanwhile."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def pieces_of(data: Any) -> Iterator[Any]:
+    """Yield bytes that are in memory, or mapped, in pieces."""
+    view = memoryview(data)
+    return (view[start : start + _CHUNK] for start in range(0, len(view), _CHUNK))
+
+
+def check_number(number: int) -> None:
+    """Return when a part may have that number.
+
+    Raises:
+        RefusedRequestError: it may not.
+    """
+    if not 1 <= number <= _MOST_PARTS:
+        raise invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
+
+
 def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Path], Any]) -> Any:
-    """Return moto's class of uploads in parts that puts the parts together in a file, one part in memory at a time.
+    """Return moto's class of uploads in parts, each of which is a file, and that puts them together in another one.
 
     `new_path` gives the file its name; `kept` makes of it what stands for an object's bytes.
     """
 
     class KeptMultipart(base):  # type: ignore[misc, unused-ignore] # moto has no types
-        def complete(self, body: Iterable[tuple[int, str]]) -> tuple[Any, str, tuple[str, str, int]]:
+        @property
+        def algorithm(self) -> str | None:
+            """The algorithm of the checksum that every part has; `None` when none was asked for."""
+            return self.metadata.get("x-amz-checksum-algorithm") or None
+
+        @property
+        def kind(self) -> str | None:
+            """The kind of checksum that the object gets; `None` when none was asked for."""
+            return kind_of(self.algorithm, self.metadata.get("x-amz-checksum-type")) if self.algorithm else None
+
+        def checksum_of(self, parts: Sequence[Any]) -> str | None:
+            """Return the checksum of an object made of these parts, as S3 tells it but for their number."""
+            algorithm = self.algorithm
+            if algorithm is None:
+                return None
+            if self.kind == COMPOSITE:
+                return encoded(of_parts(algorithm, [part.checksums[algorithm] for part in parts]))
+            return encoded(joined(algorithm, [(part.checksums[algorithm], part.contentsize) for part in parts]))
+
+        def complete(self, body: Iterable[tuple[int, str]]) -> tuple[Any, str, tuple[str, str, int] | None]:
             """Return the object's bytes, its ETag and its checksum, as moto's own does: its refusals are the same."""
             parts = self._checked(list(body))
-            algorithm = self.metadata.get("x-amz-checksum-algorithm") or "CRC64NVME"
-            whole = "FULL_OBJECT" if algorithm == "CRC64NVME" else "COMPOSITE"
-            kind = self.metadata.get("x-amz-checksum-type") or whole
-            path, md5s, checksums = new_path(), bytearray(), bytearray()
-            with path.open("xb") as file:
+            path, md5s = new_path(), bytearray()
+            with path.open("xb", buffering=0) as file:
                 for part in parts:
-                    value = part.value
-                    file.write(value)
+                    _append(part.file, file)
                     md5s += bytes.fromhex(part.etag.replace('"', ""))
-                    if kind == "COMPOSITE":
-                        checksums += _checksum(value, algorithm)
-            if kind == "COMPOSITE":
-                told = kind, _encoded(_checksum(bytes(checksums), algorithm)), len(parts)
-            else:
-                told = kind, _encoded(_checksum_of_file(path, algorithm)), 1
+            checksum = self.checksum_of(parts)
+            told = checksum and (self.kind, checksum, len(parts) if self.kind == COMPOSITE else 1)
             return kept(path), f"{hashlib.md5(md5s, usedforsecurity=False).hexdigest()}-{len(parts)}", told
+
+        def list_parts(self, part_number_marker: int, max_parts: int) -> Iterator[Any]:
+            """Return the parts behind a number; moto takes it for a place among them."""
+            numbers = sorted(number for number in list(self.parts) if number > part_number_marker)
+            return (self.parts[number] for number in numbers[:max_parts])
 
         def _checked(self, wanted: list[tuple[int, str]]) -> list[Any]:
             from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
@@ -92,20 +137,17 @@ def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Pat
     return KeptMultipart
 
 
-def _checksum(data: Any, algorithm: str) -> bytes:
-    from moto.s3.utils import compute_checksum
-
-    found: bytes = compute_checksum(data, algorithm, encode_base64=False)
-    return found
-
-
-def _checksum_of_file(path: Path, algorithm: str) -> bytes:
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            return _checksum(b"", algorithm)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            return _checksum(mapped, algorithm)
-
-
-def _encoded(checksum: bytes) -> str:
-    return base64.b64encode(checksum).decode()
+def _append(source: Path, file: Any) -> None:
+    """Copy a file to the end of another one, without its bytes passing through Python where the system can do that."""
+    try:
+        part = source.open("rb", buffering=0)
+    except FileNotFoundError:  # replaced, or dropped, since it was looked up
+        raise invalid_part() from None
+    with part:
+        if hasattr(os, "copy_file_range"):
+            try:
+                while os.copy_file_range(part.fileno(), file.fileno(), 1 << 30):
+                    pass
+            except OSError:  # not between these file systems: the rest goes the other way
+                pass
+        shutil.copyfileobj(part, file, _CHUNK)

@@ -244,7 +244,9 @@ def _packaged_rows(plan: Plan, draft: Draft) -> list[ReviewRow]:
     """Return what goes into the artifact, and which of the model's weights that is, where there was a choice."""
     files = plan.model.files
     size = format_bytes(sum(file.bytes for file in files))
-    rows = [ReviewRow("Artifact", f"{size} in {len(files)} files", "model.tar.gz, with code/", "size")]
+    form = "model.tar.gz" if plan.artifact.form == "archive" else "as they are"
+    why = plan.reasons.get("artifact.form", "")
+    rows = [ReviewRow("Artifact", f"{size} in {len(files)} files, {form}", why, "size")]
     if draft.weights is not None and draft.weights.variants:
         why = "as chosen" if draft.variant else f"the default of {len(draft.weights.variants)}"
         rows.append(ReviewRow("Variant", variant_of(draft.weights), why, "size"))

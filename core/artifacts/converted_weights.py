@@ -1,0 +1,110 @@
+"""The content of a safetensors file that is made of pickled weights while it is read, without a copy of its own.
+
+The checkpoint lies on the disk meanwhile: where it was found, or fetched when it is first asked for. Any stretch of the
+safetensors file is put together from it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.artifacts.checkpoint_study import CheckpointStudy, conversion_as_studied
+from core.artifacts.conversion import Conversion
+from core.artifacts.shelf import Place, Shelf
+from core.artifacts.staging import staged
+from core.artifacts.watched_file import FileState, watched
+from core.cancellation import CancelToken
+from core.models.content import ContentCheck
+from core.models.facts import ModelFile
+
+Fetched = Callable[[int], None]
+"""Receives numbers of bytes of a checkpoint that are there, in any thread; as many as it has in all, and none twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointAtHand:
+    """A checkpoint that was seen to be the right one: its file, and how it becomes safetensors."""
+
+    path: Path
+    state: FileState
+    conversion: Conversion
+
+
+class ConvertedWeights:
+    """What `study` says that a checkpoint becomes; see `Content`. `name` is what it is called in errors.
+
+    Unless the checkpoint lies on this machine already it is kept as `target`, for as long as `shelf` has room for it.
+    `fetched` is told of what is there.
+    """
+
+    def __init__(
+        self, name: str, study: CheckpointStudy, target: Path, shelf: Shelf[CheckpointAtHand], fetched: Fetched
+    ) -> None:
+        self._name, self._study, self._target, self._fetched = name, study, target, fetched
+        self._told = 0
+        self._shelf = shelf
+        room = 0 if study.path else study.checkpoint.bytes
+        self._place: Place[CheckpointAtHand] = Place(room, self._provide, self._clear)
+
+    def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
+        """Yield `length` bytes from `start` on; the checkpoint is fetched where it is not there.
+
+        Raises:
+            RefusedError: it is damaged in a place that was not looked at before.
+            SagewizardError: it is not what was listed, changed meanwhile, or cannot be read or kept.
+            CancelledByUser: stopping was asked for.
+        """
+        with self._shelf.using(self._place, cancel) as ready, watched(ready.path, ready.state) as (file, _):
+            yield from ready.conversion.read_part(file.fileno(), start, length, cancel)
+
+    def check(self) -> ContentCheck:
+        """Return a check of the size; what it is made of was checked before."""
+        return ContentCheck(ModelFile(self._name, self._study.file_bytes), self._name, "Run the command again.")
+
+    def release(self) -> None:
+        """Remove the checkpoint, if it was fetched."""
+        self._shelf.release(self._place)
+
+    def _provide(self, cancel: CancelToken) -> CheckpointAtHand:
+        return self._found(self._study.path, cancel) if self._study.path else self._fetch(cancel)
+
+    def _found(self, path: Path, cancel: CancelToken) -> CheckpointAtHand:
+        checkpoint = self._study.checkpoint
+        origin = checkpoint.origin
+        with watched(path, self._study.state) as (file, state):
+            if origin is None or origin.sha256 or origin.git_sha1:
+                for _ in checkpoint.chunks(cancel):  # its digest is compared after the last one
+                    pass
+            conversion = conversion_as_studied(self._study, file, cancel)
+        self._tell(checkpoint.bytes)
+        return CheckpointAtHand(path, state, conversion)
+
+    def _fetch(self, cancel: CancelToken) -> CheckpointAtHand:
+        checkpoint, passed = self._study.checkpoint, 0
+        with staged(self._target) as temporary, temporary.open("xb") as written:
+            for piece in checkpoint.chunks(cancel):
+                written.write(piece)
+                passed += len(piece)
+                self._tell(passed)
+        try:
+            with watched(self._target) as (file, state):
+                return CheckpointAtHand(self._target, state, conversion_as_studied(self._study, file, cancel))
+        except BaseException:
+            _remove(self._target)
+            raise
+
+    def _tell(self, passed: int) -> None:
+        """Tell how much of the checkpoint is there, if it is more than ever before."""
+        if passed > self._told:
+            self._fetched(passed - self._told)
+            self._told = passed
+
+    def _clear(self, ready: CheckpointAtHand) -> None:
+        if not self._study.path:
+            _remove(ready.path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what cannot be removed now goes with the folder
+        path.unlink(missing_ok=True)

@@ -1,0 +1,143 @@
+"""What the two ways to store an artifact in S3 share: what they tell, what they return, and requests under way."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from hashlib import sha256
+from threading import Lock
+from types import TracebackType
+from typing import Final, TypeVar
+
+from core.artifacts.manifest import StoredFile
+from core.cancellation import CancelToken
+from core.errors import SagewizardError
+
+_T = TypeVar("_T")
+
+IN_FLIGHT_BYTES: Final = 64 * 2**20
+"""How much may be on its way to S3 at once, and so in memory; parts that are larger go one by one."""
+MOST_REQUESTS: Final = 16
+_TURN_SECONDS: Final = 0.2
+
+
+def _tells_nothing(_done: int, _file: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Who is told how it goes; called from several threads.
+
+    `packed` and `stored` receive how many of all the members' bytes were read and seen to be right, and how many S3
+    has, each with the path of the file that is under way. `unreadable` is called before an error of reading is raised,
+    which is no error of S3.
+    """
+
+    packed: Callable[[int, str], None] = _tells_nothing
+    stored: Callable[[int, str], None] = _tells_nothing
+    unreadable: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was stored: the objects by their names below the artifact's folder, and the SHA-256 (hex) of each member's
+    content by path, where it has passed through this run or was known before.
+    """
+
+    objects: tuple[StoredFile, ...]
+    content: Mapping[str, str] = field(default_factory=dict)
+
+
+class Counter:
+    """Adds up bytes from several threads and tells the sum."""
+
+    def __init__(self, told: Callable[[int, str], None], most: int) -> None:
+        self._told, self._most = told, most
+        self._lock = Lock()
+        self._done = 0
+
+    def add(self, count: int, file: str) -> None:
+        """Count `count` more bytes as done."""
+        with self._lock:
+            self._done = min(self._done + count, self._most)
+            self._told(self._done, file)
+
+
+def blamed(items: Iterable[_T], telling: Telling) -> Iterator[_T]:
+    """Yield the items; an error while one is fetched is told to be one of reading."""
+    iterator = iter(items)
+    while True:
+        try:
+            item = next(iterator)
+        except StopIteration:
+            return
+        except SagewizardError:
+            telling.unreadable()
+            raise
+        yield item
+
+
+def sha256_of(pieces: Iterable[bytes]) -> bytes:
+    """Return the SHA-256 of pieces that follow each other."""
+    digest = sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.digest()
+
+
+class Requests:
+    """Requests to S3 on threads of their own, bounded in number and in the bytes that they hold. Use it in a `with`.
+
+    On the way out all of them are waited for; after an error those that have not begun are dropped. The first error of
+    a request is raised where the next one is handed in, or on the way out.
+    """
+
+    def __init__(self, cancel: CancelToken, *, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
+        self._cancel = cancel
+        self._limit = in_flight_bytes
+        self._pool = ThreadPoolExecutor(MOST_REQUESTS, thread_name_prefix="s3")
+        self._under_way: deque[tuple[int, Future[object]]] = deque()
+        self._held = 0
+
+    def hand_in(self, call: Callable[[], _T], *, holds: int = 0) -> "Future[_T]":
+        """Have `call` made by a thread and return its future; waits while too many bytes are held. `holds`: in bytes.
+
+        Raises:
+            SagewizardError: an earlier request failed.
+            CancelledByUser: stopping was asked for.
+        """
+        self._settle(until=self._limit - holds)
+        future = self._pool.submit(call)
+        self._under_way.append((holds, future))  # type: ignore[arg-type] # only waited for
+        self._held += holds
+        return future
+
+    def finish(self) -> None:
+        """Return when all requests have been answered. Errors as `hand_in`."""
+        while self._under_way:
+            self._settle_one()
+
+    def __enter__(self) -> "Requests":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _settle(self, until: int) -> None:
+        while self._under_way and (self._under_way[0][1].done() or self._held > max(until, 0)):
+            self._settle_one()
+
+    def _settle_one(self) -> None:
+        held, future = self._under_way[0]
+        while not wait([future], _TURN_SECONDS).done:
+            self._cancel.check()
+        self._under_way.popleft()
+        self._held -= held
+        future.result()

@@ -1,0 +1,254 @@
+"""The step that puts the artifact into S3: found there, gone on with, or made; read, checked and stored in one go.
+
+Nothing of it touches the disk but pickled weights that are converted, one file at a time.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from core.artifacts import artifact_folder
+from core.artifacts.artifact_folder import ArtifactFolder, find_same
+from core.artifacts.converted_tree import conversion_bytes, converted_members
+from core.artifacts.manifest import Manifest, seen
+from core.artifacts.storing import Telling
+from core.artifacts.storing_archive import store_archive
+from core.artifacts.storing_tree import store_tree
+from core.artifacts.tree import Member
+from core.aws import buckets, roles
+from core.aws.failures import is_final_no
+from core.aws.object_writing import ObjectWriter
+from core.aws.objects import DEPLOYMENT_KEY
+from core.deployments.preflight import Inspected
+from core.deployments.reporting import StageReport
+from core.deployments.run import Run
+from core.deployments.staging import staging_folder
+from core.errors import RefusedError, SagewizardError
+from core.models.facts import ModelFile
+from core.models.sources import FolderSource
+from core.quantities import format_bytes
+from core.throttle import Throttle
+
+_WORDS = {"archive": "one model.tar.gz", "prefix": "the files as they are"}
+
+
+def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
+    """Return the folder in S3 that holds the artifact, once it is there; the bucket is made where it is absent.
+
+    An artifact of the same content that is there already is used again. One that an earlier part of this deployment
+    began is gone on with: objects that are whole and parts that S3 has are not sent again.
+
+    Raises:
+        RefusedError: the bucket is another account's or in another region; the disk has not the room that converting
+            needs, or may not be used for it; the pickled weights are not ones that can be converted.
+        SagewizardError: a file does not have the content that its source states, or could not be read.
+        AccessError, UnreachableError: AWS refused or did not answer.
+        CancelledByUser: stopping was asked for.
+    """
+    members = inspected.members
+    total = sum(member.bytes for member in members)
+    form = run.plan.artifact.form
+    begun = run.begun("object")
+    with (
+        run.report.stage("package", f"Reading {format_bytes(total)} to be stored as {_WORDS[form]}") as packing,
+        run.report.stage("upload", f"Uploading to s3://{run.bucket}") as uploading,
+    ):
+        _provide_bucket(run)
+        writer = _writer(run)
+        if begun is None and (found := _same_artifact(run, inspected, writer)):
+            packing.summary = f"Nothing to package: the same artifact is in {found.uri}"
+            packing.finish()
+            uploading.summary = "Nothing to upload"
+            return found
+        folder = ArtifactFolder.at(begun.name) if begun else run.folder
+        if begun:
+            _refuse_changed_files(run, inspected)
+        with run.making("object", folder.uri, in_one=False), _converted(run, members, packing) as packed:
+            artifact_folder.begin(writer, folder, run.ledger.deployment.id)
+            if not begun and (stamps := _stamps(inspected)):
+                run.ledger.note_stamps(stamps)
+            _store(run, packed, folder, writer, packing, uploading)
+    return folder
+
+
+def _store(
+    run: Run,
+    members: tuple[Member, ...],
+    folder: ArtifactFolder,
+    writer: ObjectWriter,
+    packing: StageReport,
+    uploading: StageReport,
+) -> None:
+    total = sum(member.bytes for member in members)
+
+    def packed(done: int, file: str) -> None:
+        packing.progress("Packaging", done, total, "bytes", file=file)
+        if done == total:  # what was read last is still on its way
+            packing.finish()
+
+    packing.summary = f"{len(members)} files, {format_bytes(total)}, each seen to be what was listed"
+    telling = Telling(
+        packed=packed,
+        stored=lambda done, file: uploading.progress("Uploading", done, total, "bytes", file=file),
+        unreadable=lambda: run.report.blame("package"),
+    )
+    throttle = Throttle(run.limits.bytes_per_second) if run.limits.bytes_per_second else None
+    if run.plan.artifact.form == "archive":
+        stored = store_archive(
+            members,
+            folder,
+            writer,
+            checkpoint=run.ledger.deployment.transfer.checkpoint,
+            note=run.ledger.note_checkpoint,
+            telling=telling,
+            throttle=throttle,
+            cancel=run.cancel,
+        )
+    else:
+        stored = store_tree(members, folder, writer, telling=telling, throttle=throttle, cancel=run.cancel)
+    recipe = run.recipe
+    recipe = replace(recipe, files=seen(recipe.files, stored.content))
+    artifact_folder.finish(writer, folder, Manifest(recipe, stored.objects, run.ledger.deployment.id, stored.content))
+    size = sum(item.bytes for item in stored.objects)
+    uploading.summary = f"{folder.data_uri(run.plan.artifact.form)}: {format_bytes(size)}"
+
+
+def _writer(run: Run) -> ObjectWriter:
+    throttle = Throttle(run.limits.bytes_per_second) if run.limits.bytes_per_second else None
+    return ObjectWriter(
+        run.account.clients,
+        run.bucket,
+        account_id=run.account.identity().account_id,
+        tags=run.tags,
+        metadata={DEPLOYMENT_KEY: run.ledger.deployment.id},
+        kms_key=run.plan.artifact.kms_key,
+        cancel=run.cancel,
+        throttle=throttle,
+    )
+
+
+def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> ArtifactFolder | None:
+    """Return an artifact that is in the bucket already and holds what this one would, noted as used by this run."""
+    by_path = {file.path: file for file in run.plan.model.files}
+    members = {member.path: member for member in inspected.members}
+
+    def digest_of(file: ModelFile) -> str | None:
+        member = members.get(by_path[file.path].path)
+        if member is None:  # a file that is not packaged decides nothing
+            return None
+        check = member.content.check()
+        for piece in member.content.read_part(0, member.bytes, run.cancel):
+            check.feed(piece)
+        check.finish()
+        return check.sha256
+
+    found = find_same(
+        run.account.clients,
+        run.bucket,
+        run.plan.artifact.key_prefix,
+        run.recipe,
+        digest_of=digest_of,
+        cancel=run.cancel,
+    )
+    if found is None or not _may_be_read(run, found[0]):
+        return None
+    folder = found[0]
+    run.ledger.record("object", folder.uri, "creating")
+    if artifact_folder.join(run.account.clients, writer, folder, run.ledger.deployment.id):
+        run.ledger.record("object", folder.uri, "created")
+        return folder
+    artifact_folder.leave(
+        run.account.clients,
+        folder,
+        run.ledger.deployment.id,
+        run.account.identity().account_id,
+        cancel=run.cancel,
+    )
+    run.ledger.record("object", folder.uri, "deleted")
+    return None
+
+
+def _may_be_read(run: Run, folder: ArtifactFolder) -> bool:
+    """Return whether the role that was chosen, if one was, may read an artifact that lies in another folder."""
+    if run.plan.role.arn is None:
+        return True
+    clients = run.account.clients
+    try:
+        roles.check_role(clients, roles.find_role(clients, run.plan.role.arn), folder.bucket, run.key_to_read(folder))
+    except RefusedError:
+        return False
+    return True
+
+
+@contextmanager
+def _converted(run: Run, members: tuple[Member, ...], packing: StageReport) -> Iterator[tuple[Member, ...]]:
+    """Give the members with pickled weights turned into safetensors, where the plan says so."""
+    if not run.plan.artifact.convert:
+        yield members
+        return
+    run.report.blame("package")
+    with staging_folder(run.ledger.deployment.id) as folder:
+        _refuse_disk(run, conversion_bytes(members), folder)
+        packing.progress("Looking at the weights to be converted")
+        converted = converted_members(members, folder, cancel=run.cancel)
+        run.report.blame("upload")
+        yield converted
+
+
+def _refuse_disk(run: Run, needed: int, folder: Path) -> None:
+    allowed, free = run.limits.disk_bytes, shutil.disk_usage(folder).free
+    if allowed is not None and needed > allowed:
+        raise RefusedError(
+            f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(allowed)} is "
+            "allowed.",
+            fix="Allow more with --disk, or choose a model with safetensors weights.",
+        )
+    if needed > free:
+        raise RefusedError(
+            f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(free)} is free.",
+            fix="Make room, or point SAGEWIZARD_HOME at a larger disk.",
+        )
+
+
+def _stamps(inspected: Inspected) -> dict[str, str]:
+    """Return what tells the present state of each local file from another; nothing for other sources."""
+    if not isinstance(inspected.source, FolderSource):
+        return {}
+    return {
+        member.path: inspected.source.stamp(member.origin) for member in inspected.members if member.origin is not None
+    }
+
+
+def _refuse_changed_files(run: Run, inspected: Inspected) -> None:
+    """Return when the local files are as they were when this deployment began to store them."""
+    before = run.ledger.deployment.transfer.stamps
+    now = _stamps(inspected)
+    changed = next((path for path, stamp in before.items() if now.get(path) != stamp), None)
+    if changed is not None:
+        raise RefusedError(
+            f"{changed} changed since this deployment began to upload it.",
+            fix=f"Remove what is there with {run.account.command(f'rollback {run.ledger.deployment.id}')}, then make "
+            "the plan anew.",
+        )
+
+
+def _provide_bucket(run: Run) -> None:
+    bucket, account_id = run.bucket, run.account.identity().account_id
+    asked = False
+
+    def before_create() -> None:
+        nonlocal asked
+        asked = True
+        run.ledger.record("bucket", bucket, "creating")
+
+    made = False
+    try:
+        made = buckets.ensure_bucket(run.account.clients, bucket, account_id, run.tags, before_create=before_create)
+    except SagewizardError as error:
+        if asked and is_final_no(error.__cause__ or error):
+            run.ledger.record("bucket", bucket, "absent")
+        raise
+    if asked:  # somebody else may have been quicker: then it is not ours
+        run.ledger.record("bucket", bucket, "created" if made else "absent")

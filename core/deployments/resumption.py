@@ -1,0 +1,57 @@
+"""Which of the deployments made from this machine is meant: to be gone on with, or to be taken away."""
+
+from core.account import Account
+from core.cancellation import CancelToken
+from core.deployments.events import Emit
+from core.deployments.ledger import Deployment, Ledger, Resource, list_deployments
+from core.deployments.removal import remove_resources
+from core.errors import NotFoundError, UsageError
+
+_UNFINISHED = frozenset({"interrupted", "failed", "cancelled", "creating"})
+
+
+def find_unfinished(account: Account, deployment_id: str | None) -> Deployment:
+    """Return the deployment of that id; without one, the only one of the account and region that was not finished.
+
+    Raises:
+        NotFoundError: there is none.
+        UsageError: there are several.
+    """
+    found = list_deployments(account.ledgers)
+    if deployment_id is not None:
+        for deployment in found:
+            if deployment.id == deployment_id:
+                return deployment
+        raise NotFoundError(
+            f"There is no deployment {deployment_id}.", fix=f"{account.command('deployments')} lists them."
+        )
+    here = account.identity().account_id, account.region
+    unfinished = [
+        deployment
+        for deployment in found
+        if (deployment.account_id, deployment.region) == here
+        and deployment.status in _UNFINISHED
+        and deployment.existing
+    ]
+    if not unfinished:
+        raise NotFoundError(
+            f"No deployment in {account.region} was interrupted.",
+            fix=f"{account.command('deployments')} lists them all.",
+        )
+    if len(unfinished) > 1:
+        named = ", ".join(f"{deployment.id} ({deployment.endpoint})" for deployment in unfinished[:5])
+        raise UsageError(f"Several deployments were interrupted: {named}.", fix="Name the one that is meant.")
+    return unfinished[0]
+
+
+def roll_back(deployment_id: str, account: Account, *, emit: Emit, cancel: CancelToken) -> tuple[Resource, ...]:
+    """Remove what a deployment made, and end the uploads that it began; return what could not be removed.
+
+    Raises:
+        NotFoundError: there is no such deployment.
+        RefusedError: it was made in another account or region.
+        SagewizardError: another process is working on it.
+        CancelledByUser: stopped between two resources.
+    """
+    with Ledger.reopen(account.ledgers, deployment_id) as ledger:
+        return remove_resources(ledger, account, emit=emit, cancel=cancel, stage="rollback")

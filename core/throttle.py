@@ -1,0 +1,41 @@
+"""A limit on how many bytes pass in a second."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from core.cancellation import CancelToken
+
+_BURST_SECONDS: Final = 0.25
+
+
+class Throttle:
+    """Lets `bytes_per_second` pass, with a burst of a quarter second; `None` lets everything pass. Thread-safe.
+
+    Whoever takes pays afterwards: the bytes that are taken now are waited for before the next ones. `clock` returns
+    seconds that never go back.
+    """
+
+    def __init__(self, bytes_per_second: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = bytes_per_second
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._paid_until = clock() - _BURST_SECONDS
+        """The moment at which all that was taken has had its time."""
+
+    def take(self, count: int, cancel: CancelToken) -> None:
+        """Return once `count` more bytes may pass.
+
+        Raises:
+            CancelledByUser: stopping was asked for meanwhile.
+        """
+        cancel.check()
+        if self._rate is None or count <= 0:
+            return
+        with self._lock:
+            now = self._clock()
+            self._paid_until = max(self._paid_until, now - _BURST_SECONDS) + count / self._rate
+            wait = self._paid_until - now
+        if wait > 0:
+            cancel.wait(wait)
