@@ -13,6 +13,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from core.artifacts.conversion import Conversion, lay_out
+from core.artifacts.pickled_weights import PickledTensor, read_pickled_weights
+from core.cancellation import CancelToken
+
 MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -96,3 +100,29 @@ def pickle_weights(folder: Path) -> Path:
     torch.save(OrderedDict(load_file(path)), folder / "pytorch_model.bin")
     path.unlink()
     return folder
+
+
+def tensors_of(path: Path, *, whole: bool = True) -> tuple[PickledTensor, ...]:
+    """The tensors that a file tells of, by what is in all of it or at its ends."""
+    with path.open("rb") as file:
+        return read_pickled_weights(file, path.stat().st_size, label=path.name, cancel=CancelToken(), whole=whole)
+
+
+def laid_out(path: Path, *, copies: bool = False) -> Conversion:
+    """How a checkpoint is converted: what its ends alone say, and seen to be what the whole of it says."""
+    size = path.stat().st_size
+    found = [lay_out(tensors_of(path, whole=whole), size, copies=copies, label=path.name) for whole in (False, True)]
+    assert found[0].head == found[1].head
+    assert found[0].file_bytes == found[1].file_bytes
+    return found[1]
+
+
+def converted(path: Path, *, copies: bool = False) -> Path:
+    """Convert a file, and return the path of the safetensors beside it."""
+    target = path.with_suffix(".safetensors")
+    conversion = laid_out(path, copies=copies)
+    with path.open("rb") as file, target.open("wb") as to:
+        for piece in conversion.read_part(file.fileno(), 0, conversion.file_bytes, CancelToken()):
+            to.write(piece)
+    assert target.stat().st_size == conversion.file_bytes
+    return target

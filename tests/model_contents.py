@@ -67,9 +67,9 @@ class NearContent(StreamedContent):
         self.path = path
 
 
-def far_member(path: str, data: bytes) -> Member:
-    """A file of a repository: its digest is known."""
-    file = ModelFile(path, len(data), sha256=hashlib.sha256(data).hexdigest())
+def far_member(path: str, data: bytes, **known: str | None) -> Member:
+    """A file of a repository; its digest is known unless `known` says otherwise."""
+    file = ModelFile(path, len(data), **{"sha256": hashlib.sha256(data).hexdigest(), **known})
     return Member(path, len(data), FarContent(file, data), file)
 
 

@@ -20,6 +20,7 @@ from core.models.content import HeldContent
 from core.models.layout import CONFIG, WeightName, weight_name
 from core.models.paths import refuse_odd_paths
 from core.quantities import format_bytes
+from core.throttle import Throttle
 
 _INDEX: Final = re.compile(
     r"(?P<stem>model|pytorch_model|diffusion_pytorch_model)(?:\.(?P<variant>\w{1,20}))?\.bin\.index"
@@ -67,15 +68,20 @@ def conversion_bytes(members: Iterable[Member]) -> int:
 
 
 def converted_members(
-    members: Sequence[Member], folder: Path, *, cancel: CancelToken, progress: Progress = lambda _done, _total: None
+    members: Sequence[Member],
+    folder: Path,
+    *,
+    cancel: CancelToken,
+    progress: Progress = lambda _done, _total: None,
+    throttle: Throttle | None = None,
 ) -> tuple[Member, ...]:
     """Return the members with safetensors in the place of pickled weights, and indexes that name them.
 
     Of the pickles no more is read now than what tells of the tensors in them; what is not to be converted is refused
     here. The weights follow when the members are read: each pickle is fetched into `folder`, which is there and empty
     and has to stay, is seen to be what its source states before any of it is passed on, and is removed when the member
-    is released, or when there is no room for another one. `progress` counts the bytes of pickles that are there; it is
-    called in the threads that read.
+    is released, or when another one needs the room. `progress` counts the bytes of pickles that are there; it is called
+    in the threads that read. `throttle` slows down how they are fetched.
 
     Raises:
         RefusedError: a pickle asks to run something, holds other things than weights, or the disk has not enough room.
@@ -92,7 +98,7 @@ def converted_members(
         Member(
             path := converted_path(study.checkpoint.path),
             study.file_bytes,
-            ConvertedWeights(path, study, folder / f"{number}.bin", shelf, counted.add),
+            ConvertedWeights(path, study, folder / f"{number}.bin", shelf, throttle=throttle, fetched=counted.add),
         )
         for number, study in enumerate(studies)
     ]

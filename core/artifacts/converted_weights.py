@@ -5,18 +5,24 @@ safetensors file is put together from it.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from core.artifacts.checkpoint_study import CheckpointStudy, conversion_as_studied
 from core.artifacts.conversion import Conversion
+from core.artifacts.reading import read_ahead
 from core.artifacts.shelf import Place, Shelf
 from core.artifacts.staging import staged
 from core.artifacts.watched_file import FileState, watched
 from core.cancellation import CancelToken
 from core.models.content import ContentCheck
 from core.models.facts import ModelFile
+from core.throttle import Throttle
+
+_WINDOW_BYTES: Final = 32 * 2**20
+"""Of a checkpoint that is fetched no more is held in memory; whoever reads the artifact holds as much and more."""
 
 Fetched = Callable[[int], None]
 """Receives numbers of bytes of a checkpoint that are there, in any thread; as many as it has in all, and none twice."""
@@ -35,15 +41,22 @@ class ConvertedWeights:
     """What `study` says that a checkpoint becomes; see `Content`. `name` is what it is called in errors.
 
     Unless the checkpoint lies on this machine already it is kept as `target`, for as long as `shelf` has room for it.
-    `fetched` is told of what is there.
+    `throttle` slows the fetching of it down; `fetched` is told of what is there.
     """
 
     def __init__(
-        self, name: str, study: CheckpointStudy, target: Path, shelf: Shelf[CheckpointAtHand], fetched: Fetched
+        self,
+        name: str,
+        study: CheckpointStudy,
+        target: Path,
+        shelf: Shelf[CheckpointAtHand],
+        *,
+        throttle: Throttle | None,
+        fetched: Fetched,
     ) -> None:
-        self._name, self._study, self._target, self._fetched = name, study, target, fetched
-        self._told = 0
-        self._shelf = shelf
+        self._name, self._study, self._target = name, study, target
+        self._shelf, self._throttle = shelf, throttle
+        self._fetched, self._told = fetched, 0
         room = 0 if study.path else study.checkpoint.bytes
         self._place: Place[CheckpointAtHand] = Place(room, self._provide, self._clear)
 
@@ -82,10 +95,11 @@ class ConvertedWeights:
 
     def _fetch(self, cancel: CancelToken) -> CheckpointAtHand:
         checkpoint, passed = self._study.checkpoint, 0
-        with staged(self._target) as temporary, temporary.open("xb") as written:
-            for piece in checkpoint.chunks(cancel):
-                written.write(piece)
-                passed += len(piece)
+        pieces = read_ahead((checkpoint,), cancel=cancel, throttle=self._throttle, window_bytes=_WINDOW_BYTES)
+        with closing(pieces), staged(self._target) as temporary, temporary.open("xb") as written:
+            for piece in pieces:
+                written.write(piece.data)
+                passed += len(piece.data)
                 self._tell(passed)
         try:
             with watched(self._target) as (file, state):

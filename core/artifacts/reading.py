@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from core.artifacts.tree import Member
 from core.cancellation import CancelToken
@@ -108,18 +108,22 @@ def _units(members: Sequence[Member], unit_bytes: int) -> Iterator[_Unit]:
 
 def _fetch(member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None) -> bytes:
     """Return the bytes of a unit."""
-    pieces, size = [], 0
+    found, size = bytearray(unit.bytes), 0  # filled in place: joined pieces would be there twice
     for piece in member.content.read_part(unit.start, unit.bytes, cancel):
         cancel.check()
         if throttle is not None:
             throttle.take(len(piece), cancel)
-        pieces.append(piece)
+        if size + len(piece) > unit.bytes:
+            raise _other_size(member, "is longer")
+        found[size : size + len(piece)] = piece
         size += len(piece)
-        if size > unit.bytes:
-            break
     if size < unit.bytes:
-        raise SagewizardError(
-            f"{member.path} was listed with {member.bytes:,} bytes but ends after {unit.start + size:,}.",
-            fix="It changed since it was listed. Run the command again.",
-        )
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        raise _other_size(member, f"ends after {unit.start + size:,}")
+    return cast(bytes, found)  # nobody changes it any more
+
+
+def _other_size(member: Member, but: str) -> SagewizardError:
+    return SagewizardError(
+        f"{member.path} was listed with {member.bytes:,} bytes but {but}.",
+        fix="It changed since it was listed. Run the command again.",
+    )

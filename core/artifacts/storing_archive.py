@@ -1,9 +1,9 @@
 """The artifact as one archive in S3, packed on its way there: members → tar → gzip → the parts of one upload.
 
 The archive is cut into parts that are compressed by themselves (`core.artifacts.gzip_parts`), so that several are
-packed and sent at once, and those that S3 has already need not be sent again. A run that was killed is gone on with from the
-last member that begins a part and before which S3 has everything: what lies before is not read again. From there on the
-members are read again, and a part is sent only when S3 has it not, or with another SHA-256.
+packed and sent at once, and those that S3 has already need not be sent again. A run that was killed is gone on with
+from the last member that begins a part and before which S3 has everything: what lies before is not read again. From
+there on the members are read again, and a part is sent only when S3 has it not, or with another SHA-256.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,140 +1,30 @@
-"""S3 objects: uploads with progress that can be stopped, and what was uploaded looked at and deleted.
+"""S3 objects that are there: looked at, read and written when they are small, listed and deleted."""
 
-Uploads are multipart where the size asks for it, each part checked by S3 against its SHA-256. A stopped or failed
-one is aborted, so that no part stays behind and costs money.
-"""
-
-import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from core.aws.clients import Clients
 from core.aws.failures import error_code, explained
-from core.aws.tags import DEPLOYMENT, as_query
 from core.cancellation import CancelToken
 from core.errors import AccessError, NotFoundError, SagewizardError
 from core.external_text import clean_line
 
-Progress = Callable[[int, int], None]
-"""Told how many bytes are done, and how many there are in all."""
-
-SHA256_KEY: Final = "sha256"
-"""The metadata key of an object that holds the SHA-256 of its content, in hex."""
 DEPLOYMENT_KEY: Final = "sagewizard-deployment"
 """The metadata key of an object that holds the id of the deployment that made it. Tags say so too, where they may be
 set and read: the managed policy AmazonSageMakerFullAccess allows neither."""
 
-_PART_BYTES: Final = 16 * 2**20
-_THREADS: Final = 8
-_REPORT_SECONDS: Final = 0.1
 _DELETED_AT_ONCE: Final = 1000
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in S3: its size, and what was noted when it was uploaded: its SHA-256 (hex), and which deployment made
-    it. Both are `None` for objects of others.
-    """
+    """An object in S3: its size, and which deployment made it; `None` for objects of others."""
 
     bucket: str
     key: str
     bytes: int
-    sha256: str | None
     deployment: str | None
-
-
-def upload_file(
-    clients: Clients,
-    path: Path,
-    bucket: str,
-    key: str,
-    *,
-    account_id: str,
-    tags: Mapping[str, str],
-    sha256: str | None = None,
-    progress: Progress = lambda _done, _total: None,
-    cancel: CancelToken | None = None,
-) -> StoredObject:
-    """Upload a file and make sure that S3 has all of it.
-
-    `progress` is called on this thread, at most ten times a second, and at the end with the whole size. `sha256` (hex)
-    is noted with the object, and which deployment it is of. Who may upload but not tag uploads without tags.
-
-    Raises:
-        NotFoundError: the file or the bucket does not exist.
-        CancelledByUser: stopped; nothing is left in the bucket.
-        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
-    """
-    cancel = cancel or CancelToken()
-    cancel.check()
-    if not path.is_file():
-        raise NotFoundError(f"There is no file {path} to upload.", fix="Package the model again.")
-    total = path.stat().st_size
-    noted = {SHA256_KEY: sha256, DEPLOYMENT_KEY: tags.get(DEPLOYMENT)}
-    extra: dict[str, Any] = {
-        "ExpectedBucketOwner": account_id,
-        "ChecksumAlgorithm": "SHA256",
-        "Metadata": {name: value for name, value in noted.items() if value},
-    }
-    try:
-        _transfer(clients, path, bucket, key, {**extra, "Tagging": as_query(tags)}, total, progress, cancel)
-    except AccessError:
-        _transfer(clients, path, bucket, key, extra, total, progress, cancel)  # refused again if it was not the tags
-    found = find_object(clients, bucket, key, account_id)
-    if found is None or found.bytes != total:
-        held = "nothing" if found is None else f"{found.bytes} bytes"
-        raise SagewizardError(
-            f"After the upload s3://{bucket}/{key} holds {held} instead of {total} bytes.",
-            fix="Something else changed the file or the object meanwhile; try again.",
-        )
-    progress(total, total)
-    return found
-
-
-def _transfer(
-    clients: Clients,
-    path: Path,
-    bucket: str,
-    key: str,
-    extra: Mapping[str, Any],
-    total: int,
-    progress: Progress,
-    cancel: CancelToken,
-) -> None:
-    from boto3.s3.transfer import TransferConfig
-    from s3transfer.manager import TransferManager
-
-    counter = _Counter()
-    config = TransferConfig(
-        multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=_THREADS, use_threads=True
-    )
-    with explained(f"upload {path.name} to s3://{bucket}/{key}"), TransferManager(clients.get("s3"), config) as manager:
-        future = manager.upload(str(path), bucket, key, extra_args=extra, subscribers=[counter])
-        try:
-            while not future.done():
-                cancel.wait(_REPORT_SECONDS)
-                progress(min(counter.bytes, total), total)
-            future.result()
-        except OSError as error:
-            raise SagewizardError(f"Could not read {path.name} to upload it: {error.strerror or error}.") from error
-        except BaseException:
-            future.cancel()  # aborts the multipart upload; leaving the manager waits for that
-            raise
-
-
-class _Counter:
-    """Adds up what the upload's threads report. The method's name is the one s3transfer calls."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.bytes = 0
-
-    def on_progress(self, bytes_transferred: int, **_: object) -> None:
-        with self._lock:
-            self.bytes += bytes_transferred  # less than zero when a part is sent again
 
 
 def find_object(clients: Clients, bucket: str, key: str, account_id: str) -> StoredObject | None:
@@ -153,7 +43,7 @@ def find_object(clients: Clients, bucket: str, key: str, account_id: str) -> Sto
                 return None
             raise
     noted = found.get("Metadata", {})
-    return StoredObject(bucket, key, found["ContentLength"], noted.get(SHA256_KEY), noted.get(DEPLOYMENT_KEY))
+    return StoredObject(bucket, key, found["ContentLength"], noted.get(DEPLOYMENT_KEY))
 
 
 def list_keys(clients: Clients, bucket: str, prefix: str, account_id: str) -> tuple[str, ...]:

@@ -24,7 +24,9 @@ STAGES: tuple[Stage, ...] = ("inspect", "package", "upload", "role", "model", "e
 class Event:
     """One thing that happened in a deployment.
 
-    `done` and `total` are counts of `unit`; `endpoint` is set on events of the stage `ready`, and on the last event of
+    `done` and `total` are counts of `unit`; `file` is the path in the artifact that is under way, `rate` how many bytes
+    a second passed lately, `seconds_left` what is left at that rate, where they are known. `endpoint` is
+    set on events of the stage `ready`, and on the last event of
     a run that does not wait; `cause` and `fix` on `failed` ones. `message` is safe to show: text from outside was
     cleaned.
     """
@@ -36,6 +38,9 @@ class Event:
     done: int | None = None
     total: int | None = None
     unit: Unit | None = None
+    file: str | None = None
+    rate: float | None = None
+    seconds_left: float | None = None
     endpoint: str | None = None
     cause: str | None = None
     fix: str | None = None
@@ -53,9 +58,9 @@ class Event:
             "total": self.total,
             "unit": self.unit,
         }
-        for name in ("endpoint", "cause", "fix"):
+        for name in ("file", "rate", "seconds_left", "endpoint", "cause", "fix"):
             if (value := getattr(self, name)) is not None:
-                body[name] = value
+                body[name] = round(value, 1) if isinstance(value, float) else value
         return json.dumps(body)
 
 

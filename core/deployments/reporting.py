@@ -1,31 +1,36 @@
 """Saying what a run does: events with the deployment and the stage filled in, and not too many of them."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
 from core.deployments.events import Emit, Event, Stage, Unit
 from core.errors import SagewizardError
+from core.external_text import clean_line
 
 _SECONDS_BETWEEN_PROGRESS: Final = 0.1
-"""At most ten progress events a second; the last one of a stage always goes out."""
+"""At most ten progress events a second, of all stages together; the last one of a stage always goes out."""
 
 
 class StageReport:
-    """Tells of one stage while it goes on."""
+    """Tells of one stage while it goes on. Safe to use from several threads."""
 
-    def __init__(self, deployment: str, stage: Stage, emit: Emit) -> None:
+    def __init__(self, deployment: str, stage: Stage, emit: Emit, pace: "Pace") -> None:
         self._deployment = deployment
         self._stage = stage
         self._emit = emit
-        self._last = 0.0
+        self._pace = pace
+        self._rate = Rate()
+        self._done = 0
         self._ended = False
+        self._finished = False
         self.summary = ""
         """What the stage's `finished` event will say."""
         self.endpoint: str | None = None
         """The endpoint that the `finished` event names, where that event ends the run."""
-        self._finished = False
 
     def progress(
         self,
@@ -36,40 +41,67 @@ class StageReport:
         *,
         file: str | None = None,
     ) -> None:
-        """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end."""
-        now = time.monotonic()
-        ended = done is not None and done == total
-        if self._ended and ended:
-            return  # said already
-        self._ended = ended
-        if not ended and now - self._last < _SECONDS_BETWEEN_PROGRESS:
-            return
-        self._last = now
-        self._emit(Event(self._deployment, self._stage, "progress", message, done=done, total=total, unit=unit))
+        """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end.
+
+        A count never goes back. `file` is the path that is under way. Of bytes the rate and the time left are told.
+        """
+        with self._pace.lock:
+            now = self._pace.clock()
+            ended = done is not None and done == total
+            if self._ended and ended:
+                return  # said already
+            self._ended = ended
+            rate = left = None
+            if done is not None and unit == "bytes":
+                done = self._done = max(self._done, done)
+                rate = self._rate.after(now, done)
+                left = (total - done) / rate if rate and total is not None else None
+            if not ended and now - self._pace.last < _SECONDS_BETWEEN_PROGRESS:
+                return
+            self._pace.last = now
+            file = clean_line(file) if file else None
+            self._emit(
+                Event(
+                    self._deployment,
+                    self._stage,
+                    "progress",
+                    message,
+                    done=done,
+                    total=total,
+                    unit=unit,
+                    file=file,
+                    rate=rate,
+                    seconds_left=left,
+                )
+            )
 
     def finish(self) -> None:
         """Tell that the stage finished; once. Its block does so at its end, if nobody did before."""
-        if not self._finished:
-            self._finished = True
-            self._emit(Event(self._deployment, self._stage, "finished", self.summary, endpoint=self.endpoint))
+        with self._pace.lock:
+            if not self._finished:
+                self._finished = True
+                self._emit(Event(self._deployment, self._stage, "finished", self.summary, endpoint=self.endpoint))
 
     def log(self, message: str) -> None:
         """Pass on a line of a log, already cleaned."""
-        self._emit(Event(self._deployment, self._stage, "log", message))
+        with self._pace.lock:
+            self._emit(Event(self._deployment, self._stage, "log", message))
 
     def warning(self, message: str) -> None:
         """Tell of something a person should know that does not stop the run."""
-        self._emit(Event(self._deployment, self._stage, "warning", message))
+        with self._pace.lock:
+            self._emit(Event(self._deployment, self._stage, "warning", message))
 
 
 class Reporter:
-    """Tells of a run's stages."""
+    """Tells of a run's stages, several of which may go on at once; one event at a time."""
 
-    def __init__(self, deployment: str, emit: Emit) -> None:
+    def __init__(self, deployment: str, emit: Emit, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.deployment = deployment
         self.stage_now: Stage = "inspect"
         """The stage begun last: where a failure belongs."""
         self._emit = emit
+        self._pace = Pace(clock)
 
     def blame(self, stage: Stage) -> None:
         """Say that the error about to be raised belongs to `stage`, where several go on at once."""
@@ -79,7 +111,7 @@ class Reporter:
     def stage(self, stage: Stage, message: str) -> Iterator[StageReport]:
         """Tell that a stage starts and, when the block ends well, that it finished."""
         self.stage_now = stage
-        report = StageReport(self.deployment, stage, self._emit)
+        report = StageReport(self.deployment, stage, self._emit, self._pace)
         report.summary = message
         self._emit(Event(self.deployment, stage, "started", message))
         yield report
@@ -94,3 +126,35 @@ class Reporter:
     def failed(self, stage: Stage, error: SagewizardError) -> None:
         """Tell why the run ended: the last event of a run that fails."""
         self._emit(Event(self.deployment, stage, "failed", error.message, cause=error.message, fix=error.fix))
+
+
+class Pace:
+    """When progress was last told, of whatever stage; `clock` returns seconds that never go back."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.lock = threading.Lock()
+        self.last = clock() - _SECONDS_BETWEEN_PROGRESS
+
+
+class Rate:
+    """How many bytes a second passed in the last seconds."""
+
+    _SECONDS: Final = 8.0
+    _LEAST_SECONDS: Final = 1.0
+    _STEP: Final = 0.2
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def after(self, now: float, done: int) -> float | None:
+        """Return the rate when `done` bytes have passed by `now`, in seconds; `None` in the first second.
+
+        What was there at the first look does not count: an earlier run may have done it.
+        """
+        if not self._seen or now - self._seen[-1][0] >= self._STEP:
+            self._seen.append((now, done))
+        while len(self._seen) > 1 and now - self._seen[1][0] >= self._SECONDS:
+            self._seen.popleft()
+        begun, before = self._seen[0]
+        return (done - before) / (now - begun) if now - begun >= self._LEAST_SECONDS else None

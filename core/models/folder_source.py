@@ -85,10 +85,7 @@ class FileOnDisk:
             with path.open("rb") as opened:
                 status = os.fstat(opened.fileno())
                 self._watch.expect_unchanged(path, status)
-                if status.st_size != self._file.bytes:
-                    raise SagewizardError(
-                        f"{path} has {status.st_size:,} bytes instead of {self._file.bytes:,}.", fix=self._fix
-                    )
+                self._expect_size(status.st_size)
                 opened.seek(start)
                 while length and (piece := opened.read(min(_CHUNK, length))):
                     cancel.check()
@@ -101,6 +98,13 @@ class FileOnDisk:
             raise AccessError(f"{path} may not be read.", fix="Check its permissions.") from error
         except OSError as error:
             raise SagewizardError(f"{path} cannot be read: {error.strerror}.", fix="Check the disk.") from error
+
+    def _expect_size(self, found: int) -> None:
+        listed = self._file.bytes
+        if found > listed:
+            raise SagewizardError(f"{self._path} is larger than the {listed:,} bytes it should have.", fix=self._fix)
+        if found < listed:
+            raise SagewizardError(f"{self._path} has {found:,} bytes instead of {listed:,}.", fix=self._fix)
 
     def check(self) -> ContentCheck:
         """Return a check of one pass."""

@@ -10,10 +10,14 @@ from pathlib import Path
 from uuid import uuid4
 
 from core.account import Account
+from core.artifacts import artifact_folder
+from core.artifacts.artifact_folder import ArtifactFolder
 from core.aws import buckets, hosting, objects, roles
 from core.aws.clients import Clients, StaticCredentials
+from core.aws.object_writing import ObjectWriter
 from core.aws.policies import artifact_policy
 from core.aws.tags import resource_tags
+from core.cancellation import CancelToken
 from core.sandbox.daemon import RunningSandbox
 
 IMAGE = (
@@ -72,19 +76,24 @@ def host(account: Account, folder: Path, *, tagged: bool = True, bucket: str | N
     """Make an endpoint and return when it is in service. Not `tagged`, somebody else made all of it."""
     clients, account_id = account.clients, account.identity().account_id
     word = uuid4().hex[:10]
-    made = Hosted(f"chat-{word}", f"d-{word}", f"sagewizard-{word}", bucket or f"bucket-{word}", f"{word}/model.tar.gz")
+    folder_in_s3 = ArtifactFolder(bucket or f"bucket-{word}", f"sagemaker/sagewizard/{word}/")
+    key = folder_in_s3.data_key("archive")
+    made = Hosted(f"chat-{word}", f"d-{word}", f"sagewizard-{word}", folder_in_s3.bucket, key)
     ours = resource_tags(deployment_id=made.deployment, model="sample", dialect="messages", engine="huggingface")
     tags = ours if tagged else {"team": "other"}
     buckets.ensure_bucket(clients, made.bucket, account_id, tags)
     path = folder / f"{word}.tar.gz"
     _write_archive(path)
-    objects.upload_file(clients, path, made.bucket, made.key, account_id=account_id, tags=tags)
+    writer = ObjectWriter(clients, made.bucket, account_id=account_id, tags=tags, metadata={}, cancel=CancelToken())
+    writer.put(made.key, [path.read_bytes()])
+    if tagged:
+        artifact_folder.begin(writer, folder_in_s3, made.deployment)
     policy = artifact_policy(
         partition="aws",
         region="us-east-1",
         account_id=account_id,
         bucket=made.bucket,
-        prefix=word,
+        prefix=folder_in_s3.prefix,
         image_repository_arn=IMAGE_ARN,
         endpoint_name=made.name,
     )

@@ -1,7 +1,5 @@
 """Buckets and objects, against the sandbox's S3."""
 
-import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,9 +14,8 @@ from urllib3 import HTTPResponse
 from core.account import Account
 from core.aws import buckets, objects
 from core.aws.clients import Clients, StaticCredentials
-from core.aws.tags import DEPLOYMENT, resource_tags
-from core.cancellation import CancelToken
-from core.errors import AccessError, CancelledByUser, NotFoundError, RefusedError
+from core.aws.tags import resource_tags
+from core.errors import NotFoundError, RefusedError
 from core.sandbox.daemon import RunningSandbox
 
 TAGS = resource_tags(deployment_id="d-1", model="/home/me/my model", dialect="inputs", engine="huggingface")
@@ -124,85 +121,9 @@ def test_only_an_empty_bucket_is_deleted(account: Account, account_id: str, buck
     assert buckets.bucket_tags(account.clients, bucket, account_id) == {}
 
 
-@pytest.mark.parametrize("size", [0, 1, 40 * 2**20 + 1])
-def test_an_upload_arrives_whole_with_its_progress(
-    account: Account, account_id: str, bucket: str, tmp_path: Path, size: int
-) -> None:
-    content = os.urandom(size)
-    path = tmp_path / "model.tar.gz"
-    path.write_bytes(content)
-    told: list[tuple[int, int]] = []
-    stored = objects.upload_file(
-        account.clients,
-        path,
-        bucket,
-        "a/model.tar.gz",
-        account_id=account_id,
-        tags=TAGS,
-        sha256="ab" * 32,
-        progress=lambda done, total: told.append((done, total)),
-    )
-    assert stored == objects.find_object(account.clients, bucket, "a/model.tar.gz", account_id)
-    assert (stored.bytes, stored.sha256) == (size, "ab" * 32)
-    found = account.clients.get("s3").get_object(Bucket=bucket, Key="a/model.tar.gz")
-    assert found["Body"].read() == content
-    assert stored.deployment == TAGS[DEPLOYMENT]
-    tags = account.clients.get("s3").get_object_tagging(Bucket=bucket, Key="a/model.tar.gz")["TagSet"]
-    assert {tag["Key"]: tag["Value"] for tag in tags} == TAGS
-    assert told[-1] == (size, size)
-    assert all(0 <= done <= total == size for done, total in told)
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-
-
-@pytest.mark.parametrize("size", [1, 20 * 2**20])
-def test_who_may_not_tag_uploads_without_tags(
-    account: Account, account_id: str, bucket: str, tmp_path: Path, size: int
-) -> None:
-    path = tmp_path / "model.tar.gz"
-    path.write_bytes(bytes(size))
-    s3 = account.clients.get("s3")
-    with denied(s3, lambda request: "x-amz-tagging" in request.headers):
-        stored = objects.upload_file(account.clients, path, bucket, "k", account_id=account_id, tags=TAGS)
-    assert (stored.bytes, stored.deployment) == (size, TAGS[DEPLOYMENT])
-    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == []
-    with denied(s3, lambda request: request.method in {"PUT", "POST"}), pytest.raises(AccessError):
-        objects.upload_file(account.clients, path, bucket, "k2", account_id=account_id, tags=TAGS)
-
-
 def test_a_bucket_that_does_not_tell_its_tags_has_none(account: Account, account_id: str, bucket: str) -> None:
     with denied(account.clients.get("s3"), lambda request: "tagging" in request.url):
         assert buckets.bucket_tags(account.clients, bucket, account_id) == {}
-
-
-def test_a_stopped_upload_leaves_nothing(account: Account, account_id: str, bucket: str, tmp_path: Path) -> None:
-    path = tmp_path / "model.tar.gz"
-    path.write_bytes(bytes(96 * 2**20))
-    cancel = CancelToken()
-    s3 = account.clients.get("s3")
-    begun = threading.Event()
-
-    def stop_in_the_middle(**_: object) -> None:
-        begun.set()
-        cancel.cancel()
-
-    s3.meta.events.register("before-send.s3.UploadPart", stop_in_the_middle)
-    try:
-        with pytest.raises(CancelledByUser):
-            objects.upload_file(account.clients, path, bucket, "k", account_id=account_id, tags=TAGS, cancel=cancel)
-    finally:
-        s3.meta.events.unregister("before-send.s3.UploadPart", stop_in_the_middle)
-    assert begun.is_set()
-    assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
-    assert objects.find_object(account.clients, bucket, "k", account_id) is None
-
-
-def test_an_upload_of_what_is_not_there_says_so(account: Account, account_id: str, bucket: str, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no-such\.gz"):
-        objects.upload_file(account.clients, tmp_path / "no-such.gz", bucket, "k", account_id=account_id, tags=TAGS)
-    path = tmp_path / "x"
-    path.write_bytes(b"x")
-    with pytest.raises(NotFoundError, match="bucket"):
-        objects.upload_file(account.clients, path, "no-such-bucket-at-all", "k", account_id=account_id, tags=TAGS)
 
 
 def test_a_prefix_is_deleted_with_the_uploads_to_it_and_nothing_else(

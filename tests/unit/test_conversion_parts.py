@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from core.artifacts import tensor_bytes
-from core.artifacts.conversion import Conversion, lay_out
-from core.artifacts.pickled_weights import read_pickled_weights
 from core.cancellation import CancelToken
+from tests.checkpoints import laid_out
 
 TYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.uint8, torch.bool)
 
@@ -52,13 +51,6 @@ def states(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
-def studied(path: Path, *, copies: bool, whole: bool = True) -> Conversion:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        found = read_pickled_weights(file, size, label=path.name, cancel=CancelToken(), whole=whole)
-    return lay_out(found, size, copies=copies, label=path.name)
-
-
 @pytest.fixture(scope="module")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("parts")
@@ -81,8 +73,7 @@ def test_every_part_is_that_of_the_file_that_safetensors_writes(
 ) -> None:
     path = shared_folder / "weights.bin"
     torch.save(state, path, _use_new_zipfile_serialization=newer)
-    conversion = studied(path, copies=copies)
-    assert studied(path, copies=copies, whole=False).head == conversion.head
+    conversion = laid_out(path, copies=copies)
     file = os.open(path, os.O_RDONLY)
     try:
         whole = b"".join(conversion.read_part(file, 0, conversion.file_bytes, CancelToken()))
@@ -108,7 +99,7 @@ def test_a_turned_tensor_of_many_pieces_and_windows_is_put_together(tmp_path: Pa
     state = {"turned": large.t(), "column": large[:, 7], "thrice": large[:300, :300].expand(3, 300, 300)}
     path = tmp_path / "weights.bin"
     torch.save(state, path)
-    conversion = studied(path, copies=True)
+    conversion = laid_out(path, copies=True)
     with path.open("rb") as file:
         whole = b"".join(conversion.read_part(file.fileno(), 0, conversion.file_bytes, CancelToken()))
         part = b"".join(conversion.read_part(file.fileno(), 5_000_001, 4_999_999, CancelToken()))

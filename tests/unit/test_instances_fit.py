@@ -164,11 +164,13 @@ def test_a_type_of_unknown_memory_does_not_fit() -> None:
 
 
 def test_a_volume_is_asked_for_that_holds_archive_files_and_image() -> None:
-    found = one(GPT_NEO_125M, 16 * GB, "ml.r5.4xlarge")
-    assert found.fits
-    assert found.disk.required_bytes == (2 * 16 + 5 + 1) * GB
-    assert (found.volume_gb, found.disk.usable_bytes) == (43, 43 * GB)  # an eighth more
-    assert one(GPT_NEO_125M, 5 * GB, "ml.r5.4xlarge").volume_gb is None  # SageMaker's own 30 GB are enough
+    archive = one(GPT_NEO_125M, 5 * GB, "ml.r5.4xlarge")
+    assert archive.disk.required_bytes == (2 * 5 + 5 + 1) * GB
+    assert archive.volume_gb is None  # SageMaker's own 30 GB are enough
+    tree = one(GPT_NEO_125M, 32 * GB, "ml.r5.8xlarge")  # too large for an archive
+    assert tree.fits
+    assert tree.disk.required_bytes == (32 + 5 + 1) * GB
+    assert (tree.volume_gb, tree.disk.usable_bytes) == (43, 43 * GB)  # an eighth more
 
 
 def test_a_type_with_a_disk_of_its_own_has_no_other() -> None:
@@ -177,9 +179,10 @@ def test_a_type_with_a_disk_of_its_own_has_no_other() -> None:
 
 
 def test_no_volume_is_larger_than_sagemaker_gives() -> None:
-    found = one(GPT_NEO_125M, 260 * GB, "ml.r5.24xlarge")
-    assert (found.limited_by, found.volume_gb) == ("disk", 512)
-    assert found.disk.required_bytes == (2 * 260 + 5 + 1) * GB
+    found = one(GPT_NEO_125M, 520 * GB, "ml.r5.24xlarge")
+    assert found.volume_gb == 512
+    assert found.disk.required_bytes == (520 + 5 + 1) * GB
+    assert not found.disk.holds
 
 
 def test_a_context_beyond_the_models_is_refused() -> None:

@@ -13,7 +13,7 @@ import core
 
 _ROOT = Path(core.__file__).parent
 _LAYERS = (
-    {"errors", "cancellation", "external_text", "quantities", "folders", "own_commands", "settings"},
+    {"errors", "cancellation", "external_text", "quantities", "folders", "own_commands", "settings", "throttle"},
     {"models", "aws"},
     {"account"},
     {"instances"},

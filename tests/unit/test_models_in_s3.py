@@ -44,7 +44,7 @@ class Store:
         return self.files[path][start : start + length]
 
     def stream(
-        self, bucket: str, key: str, start: int, etag: str | None, cancel: CancelToken
+        self, bucket: str, key: str, start: int, length: int | None, etag: str | None, cancel: CancelToken
     ) -> AbstractContextManager[Iterator[bytes]]:
         raise NotImplementedError
 

@@ -19,11 +19,19 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from core.artifacts.conversion import Conversion, lay_out
-from core.artifacts.pickled_weights import PickledTensor, read_pickled_weights
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, RefusedError, SagewizardError
-from tests.checkpoints import Call, Storage, pickled, tensor, write_legacy, write_zip
+from tests.checkpoints import (
+    Call,
+    Storage,
+    converted,
+    laid_out,
+    pickled,
+    tensor,
+    tensors_of,
+    write_legacy,
+    write_zip,
+)
 
 FORMATS = pytest.mark.parametrize("newer", [True, False], ids=["zip", "legacy"])
 
@@ -52,30 +60,6 @@ def some_tensors() -> dict[str, Any]:
         "uint8": torch.arange(5, dtype=torch.uint8),
         "zero steps": torch.tensor(2.5).expand(3, 3),
     }
-
-
-def tensors_of(path: Path, *, whole: bool = True) -> tuple[PickledTensor, ...]:
-    with path.open("rb") as file:
-        return read_pickled_weights(file, path.stat().st_size, label=path.name, cancel=CancelToken(), whole=whole)
-
-
-def laid_out(path: Path, *, copies: bool = False) -> Conversion:
-    """How a checkpoint is converted: what its ends alone say, and seen to be what the whole of it says."""
-    size = path.stat().st_size
-    found = [lay_out(tensors_of(path, whole=whole), size, copies=copies, label=path.name) for whole in (False, True)]
-    assert found[0].head == found[1].head
-    assert found[0].file_bytes == found[1].file_bytes
-    return found[1]
-
-
-def converted(path: Path, *, copies: bool = False) -> Path:
-    target = path.with_suffix(".safetensors")
-    conversion = laid_out(path, copies=copies)
-    with path.open("rb") as file, target.open("wb") as to:
-        for piece in conversion.read_part(file.fileno(), 0, conversion.file_bytes, CancelToken()):
-            to.write(piece)
-    assert target.stat().st_size == conversion.file_bytes
-    return target
 
 
 def assert_same(got: dict[str, Any], wanted: dict[str, Any]) -> None:

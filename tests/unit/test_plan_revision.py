@@ -19,7 +19,7 @@ def test_without_choices_the_plan_stays_as_it_is() -> None:
 def test_a_new_name_moves_all_that_is_named_after_it() -> None:
     changed = revise(a_plan(), Choices(name="other"))
     assert changed.endpoint.name == "other"
-    assert changed.artifact.key_prefix == "sagemaker/sagewizard/other/"
+    assert changed.artifact.key_prefix == a_plan().artifact.key_prefix, "artifacts are called by their models"
     assert changed.role == PlannedRole(arn=None, create="sagewizard-other-us-east-1")
     assert changed.reasons["endpoint.name"] == "as chosen"
 

@@ -102,9 +102,7 @@ def too_large() -> RefusedRequestError:
     return RefusedRequestError("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
 
 
-def _compare(
-    environ: Mapping[str, Any], found: KeptFile, claim: tuple[str, bytes] | None, signed: str | None
-) -> None:
+def _compare(environ: Mapping[str, Any], found: KeptFile, claim: tuple[str, bytes] | None, signed: str | None) -> None:
     if signed and found.checksums["SHA256"].hex() != signed:
         raise RefusedRequestError(
             "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
@@ -144,7 +142,8 @@ class _Body:
 
         chunked = _in_chunks(self._environ)
         expected = str(self._environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH" if chunked else "CONTENT_LENGTH", ""))
-        stream = io.BufferedReader(get_input_stream(dict(self._environ)), _CHUNK)  # type: ignore[arg-type]
+        raw: Any = get_input_stream(dict(self._environ))
+        stream = io.BufferedReader(raw, _CHUNK)
         size = 0
         try:
             for piece in self._unchunked(stream) if chunked else iter(lambda: stream.read(_CHUNK), b""):

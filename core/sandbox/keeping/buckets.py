@@ -11,13 +11,16 @@ import logging
 import re
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from core.sandbox.answers import answer_after
 from core.sandbox.keeping.objects import Name, Objects, find_bucket
 from core.sandbox.keeping.records import Records
+from core.sandbox.keeping.uploads import Uploads
 from core.sandbox.request_scope import scope_of
 
 _LARGEST: Final = 1 << 20  # bytes of a configuration; those of S3 have at most tens of KB
@@ -34,6 +37,7 @@ class S3:
         self._app = app
         self._records = records
         self._objects = objects
+        self._uploads = Uploads(app, objects)
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -50,12 +54,13 @@ class S3:
                 return answer_after(
                     self._app, environ, start_response, lambda status: self._keep(bucket, method, request, status)
                 )
-        if key and method == "GET":
-            with self._objects.in_pieces():
-                return answer_after(self._app, environ, start_response, lambda _: self._objects.keep())
-        if key and method != "HEAD":
-            self._objects.touch((bucket, key))
-        if bucket and not key and method == "POST" and "delete" in dict(_query(environ)):
+        if key:
+            if method not in {"GET", "HEAD"}:
+                self._objects.touch((bucket, key))
+            answer = partial(self._uploads.answer, (bucket, key))
+            with self._objects.in_pieces() if method == "GET" else nullcontext():
+                return answer_after(answer, environ, start_response, lambda _: self._objects.keep())
+        if bucket and method == "POST" and "delete" in dict(_query(environ)):
             for named in _KEY.findall(_body(environ, _LARGEST_DELETION)):
                 self._objects.touch((bucket, html.unescape(named.decode("utf-8", "replace"))))
         return answer_after(self._app, environ, start_response, lambda _: self._objects.keep())

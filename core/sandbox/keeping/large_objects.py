@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.sandbox.keeping.checksums import COMPOSITE, encoded, joined, kind_of, of_parts
-from core.sandbox.keeping.refusals import invalid_argument, invalid_part
+from core.sandbox.keeping.refusals import invalid_argument
 
 _CHUNK: Final = 1024 * 1024
 _MOST_PARTS: Final = 10_000
@@ -75,10 +75,11 @@ def check_number(number: int) -> None:
         raise invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
 
 
-def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Path], Any]) -> Any:
+def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Path], Any], take: Any) -> Any:
     """Return moto's class of uploads in parts, each of which is a file, and that puts them together in another one.
 
-    `new_path` gives the file its name; `kept` makes of it what stands for an object's bytes.
+    `new_path` gives the file its name; `kept` makes of it what stands for an object's bytes. `take` is told the bytes
+    of a part that is copied from an object, and the algorithm of its checksum, and has them ready for the part.
     """
 
     class KeptMultipart(base):  # type: ignore[misc, unused-ignore] # moto has no types
@@ -88,9 +89,9 @@ def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Pat
             return self.metadata.get("x-amz-checksum-algorithm") or None
 
         @property
-        def kind(self) -> str | None:
-            """The kind of checksum that the object gets; `None` when none was asked for."""
-            return kind_of(self.algorithm, self.metadata.get("x-amz-checksum-type")) if self.algorithm else None
+        def kind(self) -> str:
+            """The kind of checksum that the object gets; empty when none was asked for."""
+            return kind_of(self.algorithm, self.metadata.get("x-amz-checksum-type")) if self.algorithm else ""
 
         def checksum_of(self, parts: Sequence[Any]) -> str | None:
             """Return the checksum of an object made of these parts, as S3 tells it but for their number."""
@@ -110,8 +111,14 @@ def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Pat
                     _append(part.file, file)
                     md5s += bytes.fromhex(part.etag.replace('"', ""))
             checksum = self.checksum_of(parts)
-            told = checksum and (self.kind, checksum, len(parts) if self.kind == COMPOSITE else 1)
+            told = (self.kind, checksum, len(parts) if self.kind == COMPOSITE else 1) if checksum else None
             return kept(path), f"{hashlib.md5(md5s, usedforsecurity=False).hexdigest()}-{len(parts)}", told
+
+        def set_part(self, part_id: int, value: Any) -> Any:
+            """Have a part; its bytes are those that came with the request unless some of an object are given."""
+            if value:
+                take(value, self.algorithm)
+            return super().set_part(part_id, b"")
 
         def list_parts(self, part_number_marker: int, max_parts: int) -> Iterator[Any]:
             """Return the parts behind a number; moto takes it for a place among them."""
@@ -139,10 +146,12 @@ def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Pat
 
 def _append(source: Path, file: Any) -> None:
     """Copy a file to the end of another one, without its bytes passing through Python where the system can do that."""
+    from moto.s3.exceptions import InvalidPart
+
     try:
         part = source.open("rb", buffering=0)
     except FileNotFoundError:  # replaced, or dropped, since it was looked up
-        raise invalid_part() from None
+        raise InvalidPart from None
     with part:
         if hasattr(os, "copy_file_range"):
             try:

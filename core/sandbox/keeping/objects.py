@@ -9,15 +9,17 @@ import hashlib
 import itertools
 import logging
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from core.sandbox.keeping.large_objects import FileBytes, multipart_class
+from core.sandbox.keeping.bodies import KeptFile, write
+from core.sandbox.keeping.checksums import compute_checksum
+from core.sandbox.keeping.large_objects import FileBytes, mapped, multipart_class, pieces_of
 from core.sandbox.keeping.records import Records
 
 Name = tuple[str, str]
@@ -34,14 +36,6 @@ _CHUNK: Final = 16 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptFile:
-    """Bytes that are on disk already, given to moto's class in the place of bytes."""
-
-    path: Path
-    size: int
-
-
 class _LostError(Exception):
     """The bytes of an object are not there."""
 
@@ -50,7 +44,7 @@ class Objects:
     """The objects of all buckets in moto's memory, kept in `folder` and `records`. Make it before moto makes any."""
 
     def __init__(self, records: Records, folder: Path) -> None:
-        from moto.s3 import models
+        from moto.s3 import models, responses
 
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._records = records
@@ -62,7 +56,8 @@ class Objects:
         self._moments = itertools.count()
         self._answering: set[int] = set()
         self._class = models.FakeKey = _key_class(models.FakeKey, self)
-        models.FakeMultipart = multipart_class(models.FakeMultipart, self._new_path, _kept_file)
+        models.FakeMultipart = multipart_class(models.FakeMultipart, self.new_path, _kept_file, self._take_part)
+        responses.compute_checksum = compute_checksum
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -131,26 +126,65 @@ class Objects:
     @contextmanager
     def in_pieces(self) -> Iterator[None]:
         """Within it, this thread is given the bytes of objects as `FileBytes`."""
-        self._here.in_pieces = True
+        with self._given("pieces"):
+            yield
+
+    @contextmanager
+    def in_mapped_files(self) -> Iterator[None]:
+        """Within it, this thread is given the bytes of objects as `mapped` ones."""
+        with self._given("mapped"):
+            yield
+
+    @contextmanager
+    def _given(self, how: str) -> Iterator[None]:
+        self._here.given = how
         try:
             yield
         finally:
-            self._here.in_pieces = False
+            self._here.given = None
 
     def value_of(self, path: Path, size: int) -> Any:
-        """Return the bytes of an object: all at once or, where this thread wants them so, to be read in pieces."""
-        return FileBytes(path, 0, size) if getattr(self._here, "in_pieces", False) else path.read_bytes()
+        """Return the bytes of an object: all at once or, where this thread wants them so, another way."""
+        given = getattr(self._here, "given", None)
+        if given == "pieces":
+            return FileBytes(path, 0, size)
+        return mapped(path) if given == "mapped" else path.read_bytes()
 
-    def new_file(self, data: bytes) -> _KeptFile:
-        """Write bytes to a file that no record names yet."""
-        path = self._new_path()
-        path.write_bytes(data)
-        return _KeptFile(path, len(data))
+    @contextmanager
+    def offering(self, received: KeptFile) -> Iterator[None]:
+        """Within it, the next object or part that this thread's request makes has these bytes; moto is given none."""
+        self._here.offered = received
+        try:
+            yield
+        finally:
+            self._drop_offered()
 
-    def _new_path(self) -> Path:
+    def file_for(self, new: Any, *, part: bool) -> KeptFile:
+        """Return the bytes of a new object or part, in a file that no record names yet."""
+        if isinstance(new, KeptFile):
+            return new
+        offered: KeptFile | None = self._here.__dict__.pop("offered", None)
+        if offered is not None:
+            return offered
+        return write(pieces_of(new), self.part_path() if part else self.new_path(), ())
+
+    def new_path(self) -> Path:
+        """Return where to put the bytes of a new object; they are removed if they do not become one."""
         path = self._folder / secrets.token_hex(16)
         self._here.__dict__.setdefault("written", set()).add(path.name)
         return path
+
+    def part_path(self) -> Path:
+        """Return where to put a part of an upload: parts do not outlive the process, as moto's do not."""
+        return Path(tempfile.gettempdir()) / f"part-{secrets.token_hex(16)}"
+
+    def _take_part(self, data: Any, algorithm: str | None) -> None:
+        self._drop_offered()
+        self._here.offered = write(pieces_of(data), self.part_path(), filter(None, (algorithm,)))
+
+    def _drop_offered(self) -> None:
+        if (offered := self._here.__dict__.pop("offered", None)) is not None:
+            offered.path.unlink(missing_ok=True)
 
     def discard(self, path: Path) -> None:
         """Let a file go once no record names it, and nobody reads it."""
@@ -199,7 +233,7 @@ class Objects:
             marker.name, marker._version_id = key, version["version"]
             marker.last_modified = datetime.fromisoformat(version["deleted"])
             return marker
-        file = _KeptFile(self._folder / version["file"], version["size"])
+        file = KeptFile(self._folder / version["file"], version["size"])
         if not file.path.exists() or file.path.stat().st_size != file.size:
             raise _LostError(f"{file.path} has not its {file.size} bytes; the machine may have gone down too early")
         made = self._class(
@@ -220,8 +254,8 @@ class Objects:
         return made
 
 
-def _kept_file(path: Path) -> _KeptFile:
-    return _KeptFile(path, path.stat().st_size)
+def _kept_file(path: Path) -> KeptFile:
+    return KeptFile(path, path.stat().st_size)
 
 
 def _files_of(versions: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -240,26 +274,26 @@ def find_bucket(name: str) -> tuple[Any, Any]:
 
 
 def _key_class(base: Any, objects: Objects) -> Any:
-    """Return moto's class of objects with its bytes in one of our files. Parts of uploads stay in temporary files."""
+    """Return moto's class of objects, and of parts (those without a bucket), with the bytes in a file of ours."""
 
     class KeptKey(base):  # type: ignore[misc, unused-ignore] # moto has no types
         file: Path | None = None
+        checksums: Mapping[str, bytes] = {}
         _etag: str | None = None
 
         @property
         def value(self) -> Any:
-            return base.value.fget(self) if self.file is None else objects.value_of(self.file, self.contentsize)
+            assert self.file is not None  # noqa: S101 - it is made with one
+            return objects.value_of(self.file, self.contentsize)
 
         @value.setter
         def value(self, new: Any) -> None:
-            if self.bucket_name is None:
-                base.value.fset(self, new)
-                return
-            if self.file:
-                objects.discard(self.file)
-            kept = new if isinstance(new, _KeptFile) else objects.new_file(new)
-            self.file, self.contentsize = kept.path, kept.size
-            objects.touch((self.bucket_name, self.name))
+            self._let_go()
+            kept = objects.file_for(new, part=self.bucket_name is None)
+            self.file, self.contentsize, self.checksums = kept.path, kept.size, kept.checksums
+            self._etag = self._etag or kept.md5
+            if self.bucket_name is not None:
+                objects.touch((self.bucket_name, self.name))
 
         @property
         def etag(self) -> str:
@@ -273,8 +307,17 @@ def _key_class(base: Any, objects: Objects) -> Any:
 
         def dispose(self, garbage: bool = False) -> None:
             if self.file and not self.disposed:
-                objects.discard(self.file)
-                objects.touch((self.bucket_name, self.name))
+                self._let_go()
+                if self.bucket_name is not None:
+                    objects.touch((self.bucket_name, self.name))
             super().dispose(garbage)
+
+        def _let_go(self) -> None:
+            if self.file is None:
+                return
+            if self.bucket_name is None:
+                self.file.unlink(missing_ok=True)
+            else:
+                objects.discard(self.file)
 
     return KeptKey

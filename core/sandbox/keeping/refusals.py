@@ -3,8 +3,6 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
-from typing import Final
-
 
 class RefusedRequestError(Exception):
     """A request is refused with this error."""
@@ -16,35 +14,30 @@ class RefusedRequestError(Exception):
         self.status = status
 
 
-NO_SUCH_UPLOAD: Final = (
-    "NoSuchUpload",
-    "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
-    "completed.",
-)
-INVALID_PART: Final = (
-    "InvalidPart",
-    "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
-    "entity tag may not match the part's entity tag.",
-)
-INCOMPLETE_BODY: Final = (
-    "IncompleteBody",
-    "You did not provide the number of bytes specified by the Content-Length HTTP header",
-)
-
-
 def no_such_upload() -> RefusedRequestError:
     """Return the refusal of a request about an upload that is not there."""
-    return RefusedRequestError(*NO_SUCH_UPLOAD, status=404)
+    return RefusedRequestError(
+        "NoSuchUpload",
+        "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
+        "completed.",
+        status=404,
+    )
 
 
 def invalid_part() -> RefusedRequestError:
     """Return the refusal to put an object together of parts that are not those that were sent."""
-    return RefusedRequestError(*INVALID_PART)
+    return RefusedRequestError(
+        "InvalidPart",
+        "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified "
+        "entity tag may not match the part's entity tag.",
+    )
 
 
 def incomplete_body() -> RefusedRequestError:
     """Return the refusal of a body that ended too early."""
-    return RefusedRequestError(*INCOMPLETE_BODY)
+    return RefusedRequestError(
+        "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"
+    )
 
 
 def invalid_request(message: str) -> RefusedRequestError:
