@@ -1,7 +1,10 @@
 """What an account has of what deployments are made of, asked of AWS's own APIs."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+from core.deployments.ledger import list_deployments
 
 
 def inventory(get: Callable[[str], Any], word: str = "") -> list[str]:
@@ -10,6 +13,17 @@ def inventory(get: Callable[[str], Any], word: str = "") -> list[str]:
     Every page is read: "nothing is left" must not be said of the first one alone.
     """
     return [f"{kind} {name}" for kind, name in _everything(get) if word in name]
+
+
+def left_of(get: Callable[[str], Any], word: str, ledgers: Path) -> list[str]:
+    """Return what there is of the endpoints whose name contains `word`, artifacts included.
+
+    Those are called by their models, and so are found by the deployments that made or use them.
+    """
+    everything = inventory(get)
+    ids = [found.id for found in list_deployments(ledgers) if word in found.endpoint]
+    folders = {"/".join(item.split("/")[:4]) for item in everything if any(identifier in item for identifier in ids)}
+    return [*(item for item in everything if word in item), *sorted(folders)]
 
 
 def _everything(get: Callable[[str], Any]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from core.artifacts.tar_stream import archive_parts, part_bytes_for, tar_bytes
 from core.artifacts.tree import Member, PacedProgress, Progress
 from core.cancellation import CancelToken
 from core.errors import UsageError
+from core.throttle import Throttle
 
 __all__ = ["Packed", "PackedFile", "Progress", "write_archive"]
 
@@ -47,11 +48,20 @@ class Packed:
     files: tuple[PackedFile, ...]
 
 
-def write_archive(members: Iterable[Member], path: Path, *, progress: Progress, cancel: CancelToken) -> Packed:
+def write_archive(
+    members: Iterable[Member],
+    path: Path,
+    *,
+    progress: Progress,
+    cancel: CancelToken,
+    throttle: Throttle | None = None,
+) -> Packed:
     """Write `members` as a gzipped tar to `path`, in one piece or not at all; a file there is replaced.
 
     What is read ahead, two parts and 32 MiB between them are in memory, whatever the size; parts have 16 MiB, and more
     only in archives beyond 140 GiB. `progress` counts the members' bytes.
+
+    `throttle` slows the reading down.
 
     Raises:
         UsageError: `path` is a folder.
@@ -63,7 +73,7 @@ def write_archive(members: Iterable[Member], path: Path, *, progress: Progress, 
         raise UsageError(f"{path} is a folder.", fix="Give the archive's own path, ending in .tar.gz.")
     paced = PacedProgress(progress, sum(member.bytes for member in members))
     with staged(path) as temporary:
-        with temporary.open("xb") as file, closing(read_ahead(members, cancel=cancel)) as pieces:
+        with temporary.open("xb") as file, closing(read_ahead(members, cancel=cancel, throttle=throttle)) as pieces:
             sink = _DigestingSink(file)
             _pack(members, _counted(pieces, paced), sink)
             file.flush()

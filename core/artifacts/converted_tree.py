@@ -74,6 +74,7 @@ def converted_members(
     cancel: CancelToken,
     progress: Progress = lambda _done, _total: None,
     throttle: Throttle | None = None,
+    disk_bytes: int | None = None,
 ) -> tuple[Member, ...]:
     """Return the members with safetensors in the place of pickled weights, and indexes that name them.
 
@@ -83,12 +84,15 @@ def converted_members(
     is released, or when another one needs the room. `progress` counts the bytes of pickles that are there; it is called
     in the threads that read. `throttle` slows down how they are fetched.
 
+    `disk_bytes` is how much disk may be used, `None` for all that is free.
+
     Raises:
-        RefusedError: a pickle asks to run something, holds other things than weights, or the disk has not enough room.
+        RefusedError: a pickle asks to run something, holds other things than weights, or the disk has not enough room
+            or may not be used so much.
         SagewizardError: a file cannot be read, or is not what its source states.
         CancelledByUser: stopping was asked for.
     """
-    _refuse_full_disk(members, folder)
+    _refuse_disk(members, folder, disk_bytes)
     pickles = [member for member in members if _pickled(member.path)]
     untied = {place: _never_tied(members, place, cancel) for place in {_folder(member.path) for member in pickles}}
     studies = study_checkpoints([(member, untied[_folder(member.path)]) for member in pickles], cancel)
@@ -143,8 +147,14 @@ def _index(path: str) -> re.Match[str] | None:
     return None if path.startswith(f"{CODE_FOLDER}/") else _INDEX.fullmatch(path.rpartition("/")[2])
 
 
-def _refuse_full_disk(members: Iterable[Member], folder: Path) -> None:
+def _refuse_disk(members: Iterable[Member], folder: Path, allowed: int | None) -> None:
     needed, free = conversion_bytes(members), shutil.disk_usage(folder).free
+    if allowed is not None and needed > allowed:
+        raise RefusedError(
+            f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(allowed)} is "
+            "allowed.",
+            fix="Allow more with --disk, or choose a model with safetensors weights.",
+        )
     if free < needed:
         raise RefusedError(
             f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(free)} is free.",

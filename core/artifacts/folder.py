@@ -12,10 +12,20 @@ from core.artifacts.staging import staged
 from core.artifacts.tree import Member, PacedProgress, Progress
 from core.cancellation import CancelToken
 from core.errors import SagewizardError, UsageError
+from core.throttle import Throttle
 
 
-def write_folder(members: Iterable[Member], path: Path, *, progress: Progress, cancel: CancelToken) -> Packed:
+def write_folder(
+    members: Iterable[Member],
+    path: Path,
+    *,
+    progress: Progress,
+    cancel: CancelToken,
+    throttle: Throttle | None = None,
+) -> Packed:
     """Write `members` as files below `path`, all of them or none.
+
+    `throttle` slows the reading down.
 
     Raises:
         UsageError: `path` is a file, or a folder that holds something.
@@ -29,7 +39,7 @@ def write_folder(members: Iterable[Member], path: Path, *, progress: Progress, c
     listing = hashlib.sha256()
     with staged(path) as temporary:
         temporary.mkdir()
-        with closing(read_ahead(members, cancel=cancel)) as pieces:
+        with closing(read_ahead(members, cancel=cancel, throttle=throttle)) as pieces:
             for member in members:
                 target = temporary / member.path
                 if not target.resolve().is_relative_to(temporary.resolve()):  # the tree refuses such names

@@ -3,11 +3,15 @@
 What is under way is bounded by its bytes, so that of small files many are fetched at once, and of large ones few parts.
 """
 
+import threading
+import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Final, cast
+from io import BytesIO
+from queue import SimpleQueue
+from typing import Final
 
 from core.artifacts.tree import Member
 from core.cancellation import CancelToken
@@ -22,6 +26,8 @@ WINDOW_BYTES: Final = 64 * 2**20
 _MOST_UNITS: Final = 32
 _THREADS: Final = 16
 _TURN_SECONDS: Final = 0.2
+_END_SECONDS: Final = 1.0
+"""How long the threads are waited for when reading is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +62,27 @@ def read_ahead(
 ) -> Generator[Piece, None, None]:
     """Yield the contents of the members, one after the other, in pieces of at most `unit_bytes`.
 
-    At most `window_bytes` are held (or one piece, if that is more), beside the one that was yielded last. A member's
-    last piece is yielded once all of it was seen to be what was listed. An empty member has one empty piece. Closing
-    the iterator ends what is under way.
+    At most `window_bytes` are held, with those under way and the piece that was yielded last. A member's last piece is
+    yielded once all of it was seen to be what was listed, and its content is released then. An empty member has one
+    empty piece. Closing the iterator, like any error, ends what is under way, and takes a second at most.
 
     Raises:
-        SagewizardError: a member cannot be read, or is not what was listed.
+        SagewizardError: a member cannot be read, or is not what was listed; what comes before it was yielded.
         CancelledByUser: stopping was asked for.
     """
     own = cancel.child()
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="read")
+    threads = _Threads()
     waiting: deque[tuple[_Unit, Future[bytes]]] = deque()
     held = 0
-    units = _units(members, unit_bytes)
+    units = _units(members, min(unit_bytes, window_bytes))
     following = next(units, None)
     check: ContentCheck | None = None
     try:
         while waiting or following:
-            while following and len(waiting) < _MOST_UNITS and (not waiting or held + following.bytes <= window_bytes):
-                waiting.append((following, pool.submit(_fetch, members[following.member], following, own, throttle)))
+            while following and len(waiting) < _MOST_UNITS and held + following.bytes <= window_bytes:
+                waiting.append(
+                    (following, threads.submit(_fetching(members[following.member], following, own, throttle)))
+                )
                 held += following.bytes
                 following = next(units, None)
             unit, future = waiting.popleft()
@@ -91,12 +99,12 @@ def read_ahead(
                 check.finish()
                 digest, check = check.sha256, None
                 member.content.release()
-            held -= unit.bytes
             yield Piece(unit.member, unit.start, data, unit.last, digest)
             del data
+            held -= unit.bytes
     finally:
         own.cancel()
-        pool.shutdown(cancel_futures=True)
+        threads.end([future for _, future in waiting])
 
 
 def _units(members: Sequence[Member], unit_bytes: int) -> Iterator[_Unit]:
@@ -106,20 +114,42 @@ def _units(members: Sequence[Member], unit_bytes: int) -> Iterator[_Unit]:
             yield _Unit(index, start, size, last=start + size == member.bytes)
 
 
-def _fetch(member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None) -> bytes:
-    """Return the bytes of a unit."""
-    found, size = bytearray(unit.bytes), 0  # filled in place: joined pieces would be there twice
-    for piece in member.content.read_part(unit.start, unit.bytes, cancel):
+def _fetching(member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None) -> Callable[[], bytes]:
+    """Return what fetches the bytes of a unit."""
+
+    def fetch() -> bytes:
         cancel.check()
-        if throttle is not None:
-            throttle.take(len(piece), cancel)
-        if size + len(piece) > unit.bytes:
-            raise _other_size(member, "is longer")
-        found[size : size + len(piece)] = piece
-        size += len(piece)
-    if size < unit.bytes:
-        raise _other_size(member, f"ends after {unit.start + size:,}")
-    return cast(bytes, found)  # nobody changes it any more
+        whole, size = b"", 0
+        filled: BytesIO | None = None
+        for piece in member.content.read_part(unit.start, unit.bytes, cancel):
+            cancel.check()
+            if throttle is not None:
+                throttle.take(len(piece), cancel)
+            size += len(piece)
+            if size > unit.bytes:
+                raise _other_size(member, "is longer")
+            if len(piece) == unit.bytes:
+                whole = piece
+            elif piece:
+                filled = filled or _room_for(unit.bytes)
+                filled.write(piece)
+        if size < unit.bytes:
+            raise _other_size(member, f"ends after {unit.start + size:,}")
+        return filled.getvalue() if filled else whole
+
+    return fetch
+
+
+def _room_for(size: int) -> BytesIO:
+    """Return a buffer that is `size` bytes long from the start: joined pieces would for a while be there twice.
+
+    What has been written is taken out without a copy.
+    """
+    room = BytesIO()
+    room.seek(size - 1)
+    room.write(b"\0")
+    room.seek(0)
+    return room
 
 
 def _other_size(member: Member, but: str) -> SagewizardError:
@@ -127,3 +157,45 @@ def _other_size(member: Member, but: str) -> SagewizardError:
         f"{member.path} was listed with {member.bytes:,} bytes but {but}.",
         fix="It changed since it was listed. Run the command again.",
     )
+
+
+class _Threads:
+    """Threads that do what is handed in, in turn; not more of them than there is to do.
+
+    They do not keep the program from ending: a read that hangs (a disk of the network's, say) may never return.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[tuple[Callable[[], bytes], Future[bytes]] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._free = threading.Semaphore(0)
+
+    def submit(self, job: Callable[[], bytes]) -> "Future[bytes]":
+        future: Future[bytes] = Future()
+        self._jobs.put((job, future))
+        if not self._free.acquire(blocking=False) and len(self._threads) < _THREADS:
+            thread = threading.Thread(target=self._work, name="read-ahead", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return future
+
+    def end(self, unwanted: "Sequence[Future[bytes]]") -> None:
+        """Take no more jobs, drop those that are waiting, and wait a second at most for those that have begun."""
+        for future in unwanted:
+            future.cancel()
+        for _ in self._threads:
+            self._jobs.put(None)
+        until = time.monotonic() + _END_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _work(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            job, future = item
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(job())
+                except BaseException as error:  # noqa: BLE001 - raised where the result is taken
+                    future.set_exception(error)
+            del item, job, future  # which hold bytes
+            self._free.release()

@@ -3,15 +3,13 @@
 Nothing of it touches the disk but pickled weights that are converted, one file at a time.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from core.artifacts import artifact_folder
 from core.artifacts.artifact_folder import ArtifactFolder, find_same
-from core.artifacts.converted_tree import conversion_bytes, converted_members
+from core.artifacts.converted_tree import converted_members
 from core.artifacts.manifest import Manifest, seen
 from core.artifacts.storing import Telling
 from core.artifacts.storing_archive import store_archive
@@ -94,7 +92,8 @@ def _store(
         stored=lambda done, file: uploading.progress("Uploading", done, total, "bytes", file=file),
         unreadable=lambda: run.report.blame("package"),
     )
-    throttle = Throttle(run.limits.bytes_per_second) if run.limits.bytes_per_second else None
+    # What is converted is fetched before, and was slowed down there.
+    throttle = None if run.plan.artifact.convert else _throttle(run)
     if run.plan.artifact.form == "archive":
         stored = store_archive(
             members,
@@ -116,7 +115,6 @@ def _store(
 
 
 def _writer(run: Run) -> ObjectWriter:
-    throttle = Throttle(run.limits.bytes_per_second) if run.limits.bytes_per_second else None
     return ObjectWriter(
         run.account.clients,
         run.bucket,
@@ -125,8 +123,13 @@ def _writer(run: Run) -> ObjectWriter:
         metadata={DEPLOYMENT_KEY: run.ledger.deployment.id},
         kms_key=run.plan.artifact.kms_key,
         cancel=run.cancel,
-        throttle=throttle,
+        throttle=_throttle(run),
     )
+
+
+def _throttle(run: Run) -> Throttle | None:
+    """Return the limit of one direction, if there is one."""
+    return Throttle(run.limits.bytes_per_second) if run.limits.bytes_per_second else None
 
 
 def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> ArtifactFolder | None:
@@ -190,26 +193,12 @@ def _converted(run: Run, members: tuple[Member, ...], packing: StageReport) -> I
         return
     run.report.blame("package")
     with staging_folder(run.ledger.deployment.id) as folder:
-        _refuse_disk(run, conversion_bytes(members), folder)
         packing.progress("Looking at the weights to be converted")
-        converted = converted_members(members, folder, cancel=run.cancel)
+        converted = converted_members(
+            members, folder, cancel=run.cancel, throttle=_throttle(run), disk_bytes=run.limits.disk_bytes
+        )
         run.report.blame("upload")
         yield converted
-
-
-def _refuse_disk(run: Run, needed: int, folder: Path) -> None:
-    allowed, free = run.limits.disk_bytes, shutil.disk_usage(folder).free
-    if allowed is not None and needed > allowed:
-        raise RefusedError(
-            f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(allowed)} is "
-            "allowed.",
-            fix="Allow more with --disk, or choose a model with safetensors weights.",
-        )
-    if needed > free:
-        raise RefusedError(
-            f"Converting the weights needs {format_bytes(needed)} of disk space, and {format_bytes(free)} is free.",
-            fix="Make room, or point SAGEWIZARD_HOME at a larger disk.",
-        )
 
 
 def _stamps(inspected: Inspected) -> dict[str, str]:

@@ -19,7 +19,7 @@ from typing import Any, Self
 import boto3
 
 from core.sandbox.daemon import RunningSandbox
-from tests.inventory import inventory as account_inventory
+from tests.inventory import left_of
 
 ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 120.0
@@ -175,6 +175,6 @@ class Terminal:
 
 
 def inventory(running: RunningSandbox, word: str) -> list[str]:
-    """Return what the sandbox's account has whose name contains `word`."""
+    """Return what the sandbox's account has of the endpoints whose name contains `word`."""
     session = boto3.Session(running.access_key_id, running.secret_access_key, region_name="us-east-1")
-    return account_inventory(lambda service: session.client(service, endpoint_url=running.url), word)
+    return left_of(lambda service: session.client(service, endpoint_url=running.url), word, running.ledgers)

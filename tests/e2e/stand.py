@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from core.account import Account
+from core.aws.clients import Clients, StaticCredentials
 from core.cancellation import CancelToken
 from core.deployments.events import Event, Stage
-from core.deployments.ledger import Deployment, Ledger, find_deployment, list_deployments
+from core.deployments.ledger import Deployment, Ledger, find_deployment
 from core.deployments.plan import Plan
 from core.deployments.planner import Choices, make_plan
 from core.deployments.removal import remove_resources
@@ -16,11 +17,12 @@ from core.instances.offers import fetch_offers
 from core.instances.survey import survey
 from core.models.hub import HubClient
 from core.models.inspection import inspect_model
-from core.models.reference import FolderReference
+from core.models.reference import FolderReference, ModelReference
 from core.models.weight_set import select_weight_set
+from core.sandbox import daemon
 from core.serving.engines import DEPLOYABLE
 from tests.e2e.small_model import ECHO, write_model, write_template
-from tests.inventory import inventory
+from tests.inventory import left_of
 
 
 @dataclass
@@ -36,8 +38,11 @@ class Stand:
         model = self.folder / "model"
         if not model.exists():
             write_model(model)
+        return self.plan_of(FolderReference(model), name, code=code, **choices)
+
+    def plan_of(self, model: ModelReference, name: str, *, code: str = ECHO, **choices: Any) -> Plan:
         template = write_template(self.folder / f"template-{name}", code)
-        facts = inspect_model(FolderReference(model), self.hub, CancelToken())
+        facts = inspect_model(model, self.hub, CancelToken())
         weights = select_weight_set(facts)
         offers = fetch_offers(self.account.clients, cancel=CancelToken())
         table = survey(facts, weights, offers, engines=DEPLOYABLE)
@@ -55,9 +60,21 @@ class Stand:
         )
         return made.id
 
+    def through(self, front: S3Front) -> Account:
+        """The same account, with every request of its clients passing through the front."""
+        running = daemon.status()
+        assert running is not None
+        clients = Clients(
+            region=self.account.region,
+            endpoint_url=front.url,
+            credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
+        )
+        return Account(clients, label="sandbox", ledgers=self.account.ledgers, sandbox=True)
+
     def remove(self, identifier: str) -> None:
         with Ledger.reopen(self.account.ledgers, identifier) as ledger:
-            assert remove_resources(ledger, self.account, emit=self.events.append, cancel=CancelToken()) == ()
+            left = remove_resources(ledger, self.account, emit=self.events.append, cancel=CancelToken())
+            assert left == (), [event.message for event in self.events if event.kind == "warning"]
 
     def stages(self, kind: str) -> list[Stage]:
         """The stages of the events of a kind, in order."""
@@ -70,7 +87,4 @@ class Stand:
 
     def left_of(self, name: str) -> list[str]:
         """What the account has of the endpoint; of the artifacts that its deployments made or use, the folders."""
-        ids = [found.id for found in list_deployments(self.account.ledgers) if found.endpoint == name]
-        keys = [item for item in inventory(self.account.clients.get) if item.startswith("object ")]
-        folders = {"/".join(key.split("/")[:4]) for key in keys if any(found in key for found in ids)}
-        return [*inventory(self.account.clients.get, name), *sorted(folders)]
+        return left_of(self.account.clients.get, name, self.account.ledgers)

@@ -82,7 +82,7 @@ def test_the_desk_lists_it() -> None:
 def test_the_desk_shows_it() -> None:
     shown = run("--sandbox", "endpoints", "show", _NAME, "--json").document
     assert (shown["name"], shown["status"], shown["ours"]) == (_NAME, "InService", True)
-    assert re.search(rf"/{_NAME}/[\w-]+/model\.tar\.gz$", shown["model_data_uri"])
+    assert re.search(r"/sagemaker/sagewizard/sample/[\w-]+/model\.tar\.gz$", shown["model_data_uri"])
     assert "InService" in run("--sandbox", "endpoints", "show", _NAME).out
 
 

@@ -167,7 +167,7 @@ def test_a_volume_is_asked_for_that_holds_archive_files_and_image() -> None:
     archive = one(GPT_NEO_125M, 5 * GB, "ml.r5.4xlarge")
     assert archive.disk.required_bytes == (2 * 5 + 5 + 1) * GB
     assert archive.volume_gb is None  # SageMaker's own 30 GB are enough
-    tree = one(GPT_NEO_125M, 32 * GB, "ml.r5.8xlarge")  # too large for an archive
+    tree = one(GPT_NEO_125M, 32 * GB, "ml.r5.12xlarge")  # too large for an archive
     assert tree.fits
     assert tree.disk.required_bytes == (32 + 5 + 1) * GB
     assert (tree.volume_gb, tree.disk.usable_bytes) == (43, 43 * GB)  # an eighth more

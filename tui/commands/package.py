@@ -13,7 +13,15 @@ import click
 from core.errors import RefusedError, SagewizardError, UsageError
 from core.quantities import format_bytes
 from tui.command_line import Command
-from tui.commands.model_study import Study, conversion_option, objects_for, study, weight_options
+from tui.commands.model_study import (
+    Study,
+    conversion_option,
+    limits_from,
+    objects_for,
+    study,
+    transfer_options,
+    weight_options,
+)
 from tui.output import data, document
 from tui.progress import ProgressLines
 from tui.session import Session, pass_session
@@ -21,6 +29,7 @@ from tui.tables import pairs
 
 if TYPE_CHECKING:
     from core.artifacts.archive import Packed
+    from core.deployments.run import TransferLimits
 
 
 @click.command(cls=Command)
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--template", metavar="NAME|FOLDER", help="The inference template. [by the model's task]")
 @weight_options
 @conversion_option
+@transfer_options
 @click.option("--force", is_flag=True, help="Replace what is at PATH.")
 @pass_session
 def package(
@@ -41,6 +51,8 @@ def package(
     variant: str | None,
     remote_code: bool,
     convert: bool,
+    limit_rate: int | None,
+    disk: int | None,
     force: bool,
 ) -> None:
     """Build the artifact of MODEL at PATH: an archive if PATH ends in .tar.gz, a folder otherwise.
@@ -50,7 +62,8 @@ def package(
     _check_place(output, force=force)
     looked = study(session, model, variant=variant, remote_code=remote_code)
     with _way_made_for(output) as free:
-        packed = replace(_build(session, looked, free, output.name, template, convert=convert), path=output)
+        limits = limits_from(limit_rate, disk)
+        packed = replace(_build(session, looked, free, output.name, template, limits, convert=convert), path=output)
     if session.json:
         document(
             {
@@ -128,7 +141,14 @@ def _explained(output: Path) -> Iterator[None]:
 
 
 def _build(
-    session: Session, looked: Study, path: Path, name: str, template_name: str | None, *, convert: bool
+    session: Session,
+    looked: Study,
+    path: Path,
+    name: str,
+    template_name: str | None,
+    limits: "TransferLimits",
+    *,
+    convert: bool,
 ) -> "Packed":
     from core.artifacts.archive import write_archive
     from core.artifacts.converted_tree import converted_members, refuse_nothing_to_convert
@@ -139,6 +159,7 @@ def _build(
     from core.models.sources import open_source
     from core.models.weight_set import refuse_base_elsewhere
     from core.serving.templates import find_template, template_for
+    from core.throttle import Throttle
 
     facts, weights = looked.facts, looked.weights
     template = find_template(template_name) if template_name else template_for(facts.task, facts.library)
@@ -147,6 +168,7 @@ def _build(
         refuse_nothing_to_convert([file.path for file in weights.files], str(facts.reference))
     source = open_source(facts.reference, facts.revision, session.hub(), objects_for(session, facts.reference))
     members = artifact_tree(weights.files, source, template)
+    throttle = Throttle(limits.bytes_per_second) if limits.bytes_per_second else None
     with (
         ProgressLines() as lines,
         session.politely(),
@@ -158,12 +180,16 @@ def _build(
                 members,
                 stack.enter_context(staging_folder(f"package-{secrets.token_hex(8)}")),
                 cancel=session.cancel,
+                throttle=throttle,
+                disk_bytes=limits.disk_bytes,
             )
+            throttle = None  # what is converted is fetched before, and was slowed down there
         packed = (write_archive if _is_archive(path) else write_folder)(
             members,
             path,
             progress=lambda done, total: told.progress("Packaging", done, total, "bytes"),
             cancel=session.cancel,
+            throttle=throttle,
         )
         told.summary = name
     return packed
