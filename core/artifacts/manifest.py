@@ -27,7 +27,8 @@ _FORMAT: Final = 1
 class Recipe:
     """What decides an artifact's content: the model's files, the template, and how they are put together.
 
-    `source` is where the files are from, without which an etag means nothing: the model's reference.
+    `source` is where the files are from, without which an etag means nothing: the model's reference. `kms_key` is the
+    key that the objects are encrypted with; `None` leaves that to the bucket.
     """
 
     form: ArtifactForm
@@ -35,12 +36,13 @@ class Recipe:
     convert: bool
     source: str
     files: tuple[ModelFile, ...]
+    kms_key: str | None = None
 
     @property
     def outline(self) -> str:
         """Sixteen hex digits for what is known without reading a file: settings, names and sizes."""
         files = sorted((file.path, file.bytes) for file in self.files)
-        said = json.dumps([_FORMAT, self.form, self.template_sha256, self.convert, files])
+        said = json.dumps([_FORMAT, self.form, self.template_sha256, self.convert, self.kms_key, files])
         return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 

@@ -131,25 +131,15 @@ def _fetching(member: Member, unit: _Unit, cancel: CancelToken, throttle: Thrott
             if len(piece) == unit.bytes:
                 whole = piece
             elif piece:
-                filled = filled or _room_for(unit.bytes)
+                # As large as it is to be from the start, filled in place, and taken out without a copy: of pieces that
+                # are joined at the end, all would for a while be there twice.
+                filled = filled or BytesIO(bytes(unit.bytes))
                 filled.write(piece)
         if size < unit.bytes:
             raise _other_size(member, f"ends after {unit.start + size:,}")
         return filled.getvalue() if filled else whole
 
     return fetch
-
-
-def _room_for(size: int) -> BytesIO:
-    """Return a buffer that is `size` bytes long from the start: joined pieces would for a while be there twice.
-
-    What has been written is taken out without a copy.
-    """
-    room = BytesIO()
-    room.seek(size - 1)
-    room.write(b"\0")
-    room.seek(0)
-    return room
 
 
 def _other_size(member: Member, but: str) -> SagewizardError:

@@ -89,8 +89,8 @@ def sha256_of(pieces: Iterable[bytes]) -> bytes:
 class Requests:
     """Requests to S3 on threads of their own, bounded in number and in the bytes that they hold. Use it in a `with`.
 
-    On the way out all of them are waited for; after an error those that have not begun are dropped. The first error of
-    a request is raised where the next one is handed in, or on the way out.
+    On the way out all of them are waited for; after an error `cancel` is set, which ends those that go on. The first
+    error of a request is raised where the next one is handed in, or on the way out.
     """
 
     def __init__(self, cancel: CancelToken, *, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
@@ -127,6 +127,8 @@ class Requests:
         try:
             if kind is None:
                 self.finish()
+            else:
+                self._cancel.cancel()
         finally:
             self._pool.shutdown(cancel_futures=True)
 

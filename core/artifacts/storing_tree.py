@@ -20,6 +20,7 @@ from core.artifacts.tree import Member
 from core.aws.object_reading import S3Objects
 from core.aws.object_writing import ObjectWriter, StoredPart, WrittenObject
 from core.cancellation import CancelToken
+from core.models.sources import StoredContent
 from core.models.stored_objects import StoredObject
 from core.throttle import Throttle
 
@@ -60,8 +61,8 @@ def store_tree(
             if found is not None and not _to_be_read_again(member):
                 packed.add(member.bytes, member.path)
                 stored.add(member.bytes, member.path)
-            elif found is None and (place := getattr(member.content, "stored_at", None)) is not None:
-                requests.hand_in(partial(work.copy, member, place))
+            elif found is None and isinstance(member.content, StoredContent):
+                requests.hand_in(partial(work.copy, member, member.content))
                 packed.add(member.bytes, member.path)
             else:
                 to_read.append(member)
@@ -122,9 +123,9 @@ class _Work:
         self.objects = dict(there)
         self._before = frozenset(there)
 
-    def copy(self, member: Member, place: tuple[str, str, str | None]) -> None:
-        """Have S3 copy an object of its own; `place` is its bucket, key and etag."""
-        bucket, key, etag = place
+    def copy(self, member: Member, source: StoredContent) -> None:
+        """Have S3 copy an object of its own."""
+        bucket, key, etag = source.stored_at
         self._note(member, self._writer.copy(self._prefix + member.path, bucket, key, etag, member.bytes))
         self._stored.add(member.bytes, member.path)
 

@@ -19,11 +19,12 @@ from core.aws import buckets, roles
 from core.aws.failures import is_final_no
 from core.aws.object_writing import ObjectWriter
 from core.aws.objects import DEPLOYMENT_KEY
+from core.cancellation import CancelToken
 from core.deployments.preflight import Inspected
 from core.deployments.reporting import StageReport
 from core.deployments.run import Run
 from core.deployments.staging import staging_folder
-from core.errors import RefusedError, SagewizardError
+from core.errors import AccessError, RefusedError, SagewizardError
 from core.models.facts import ModelFile
 from core.models.sources import FolderSource
 from core.quantities import format_bytes
@@ -54,7 +55,11 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
         run.report.stage("upload", f"Uploading to s3://{run.bucket}") as uploading,
     ):
         _provide_bucket(run)
-        writer = _writer(run)
+        cancel = run.cancel.child()
+        writer = _writer(run, cancel)
+        if begun and begun.name != run.folder.uri:  # a kill came while it was about to use another's
+            _leave(run, ArtifactFolder.at(begun.name))
+            begun = None
         if begun is None and (found := _same_artifact(run, inspected, writer)):
             packing.summary = f"Nothing to package: the same artifact is in {found.uri}"
             packing.finish()
@@ -67,7 +72,7 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
             artifact_folder.begin(writer, folder, run.ledger.deployment.id)
             if not begun and (stamps := _stamps(inspected)):
                 run.ledger.note_stamps(stamps)
-            _store(run, packed, folder, writer, packing, uploading)
+            _store(run, packed, folder, writer, packing, uploading, cancel)
     return folder
 
 
@@ -78,7 +83,9 @@ def _store(
     writer: ObjectWriter,
     packing: StageReport,
     uploading: StageReport,
+    cancel: CancelToken,
 ) -> None:
+    """`cancel` is the writer's, and set when something fails: what is being sent then ends."""
     total = sum(member.bytes for member in members)
 
     def packed(done: int, file: str) -> None:
@@ -103,10 +110,10 @@ def _store(
             note=run.ledger.note_checkpoint,
             telling=telling,
             throttle=throttle,
-            cancel=run.cancel,
+            cancel=cancel,
         )
     else:
-        stored = store_tree(members, folder, writer, telling=telling, throttle=throttle, cancel=run.cancel)
+        stored = store_tree(members, folder, writer, telling=telling, throttle=throttle, cancel=cancel)
     recipe = run.recipe
     recipe = replace(recipe, files=seen(recipe.files, stored.content))
     artifact_folder.finish(writer, folder, Manifest(recipe, stored.objects, run.ledger.deployment.id, stored.content))
@@ -114,7 +121,7 @@ def _store(
     uploading.summary = f"{folder.data_uri(run.plan.artifact.form)}: {format_bytes(size)}"
 
 
-def _writer(run: Run) -> ObjectWriter:
+def _writer(run: Run, cancel: CancelToken) -> ObjectWriter:
     return ObjectWriter(
         run.account.clients,
         run.bucket,
@@ -122,7 +129,7 @@ def _writer(run: Run) -> ObjectWriter:
         tags=run.tags,
         metadata={DEPLOYMENT_KEY: run.ledger.deployment.id},
         kms_key=run.plan.artifact.kms_key,
-        cancel=run.cancel,
+        cancel=cancel,
         throttle=_throttle(run),
     )
 
@@ -147,14 +154,17 @@ def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> Arti
         check.finish()
         return check.sha256
 
-    found = find_same(
-        run.account.clients,
-        run.bucket,
-        run.plan.artifact.key_prefix,
-        run.recipe,
-        digest_of=digest_of,
-        cancel=run.cancel,
-    )
+    try:
+        found = find_same(
+            run.account.clients,
+            run.bucket,
+            run.plan.artifact.key_prefix,
+            run.recipe,
+            digest_of=digest_of,
+            cancel=run.cancel,
+        )
+    except AccessError:  # who may write there but not look goes without
+        return None
     if found is None or not _may_be_read(run, found[0]):
         return None
     folder = found[0]
@@ -162,15 +172,15 @@ def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> Arti
     if artifact_folder.join(run.account.clients, writer, folder, run.ledger.deployment.id):
         run.ledger.record("object", folder.uri, "created")
         return folder
-    artifact_folder.leave(
-        run.account.clients,
-        folder,
-        run.ledger.deployment.id,
-        run.account.identity().account_id,
-        cancel=run.cancel,
-    )
-    run.ledger.record("object", folder.uri, "deleted")
+    _leave(run, folder)
     return None
+
+
+def _leave(run: Run, folder: ArtifactFolder) -> None:
+    """Take back that this deployment uses an artifact of another."""
+    account_id = run.account.identity().account_id
+    artifact_folder.leave(run.account.clients, folder, run.ledger.deployment.id, account_id, cancel=run.cancel)
+    run.ledger.record("object", folder.uri, "deleted")
 
 
 def _may_be_read(run: Run, folder: ArtifactFolder) -> bool:

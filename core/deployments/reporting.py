@@ -1,5 +1,6 @@
 """Saying what a run does: events with the deployment and the stage filled in, and not too many of them."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -12,7 +13,8 @@ from core.errors import SagewizardError
 from core.external_text import clean_line
 
 _SECONDS_BETWEEN_PROGRESS: Final = 0.1
-"""At most ten progress events a second, of all stages together; the last one of a stage always goes out."""
+"""At most ten progress events a second, of all stages together; the last one of a stage always goes out. Stages that
+go on at once share them: one that tells without pause must not drown one that tells seldom."""
 
 
 class StageReport:
@@ -25,6 +27,7 @@ class StageReport:
         self._pace = pace
         self._rate = Rate()
         self._done = 0
+        self._last = -math.inf
         self._ended = False
         self._finished = False
         self.summary = ""
@@ -43,22 +46,22 @@ class StageReport:
     ) -> None:
         """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end.
 
-        A count never goes back. `file` is the path that is under way. Of bytes the rate and the time left are told.
+        A count never goes back, and after the end nothing is told any more. `file` is the path that is under way. Of
+        bytes the rate and the time left are told.
         """
         with self._pace.lock:
-            now = self._pace.clock()
-            ended = done is not None and done == total
-            if self._ended and ended:
-                return  # said already
-            self._ended = ended
-            rate = left = None
-            if done is not None and unit == "bytes":
+            if self._ended or self._finished:
+                return  # of several threads the slower ones may come late
+            now, rate, left = self._pace.clock(), None, None
+            if done is not None:
                 done = self._done = max(self._done, done)
+                self._ended = total is not None and done >= total
+            if done is not None and unit == "bytes":
                 rate = self._rate.after(now, done)
-                left = (total - done) / rate if rate and total is not None else None
-            if not ended and now - self._pace.last < _SECONDS_BETWEEN_PROGRESS:
+                left = max(0, total - done) / rate if rate and total is not None else None
+            if not (self._ended or self._pace.lets_pass(now, self._last)):
                 return
-            self._pace.last = now
+            self._last = self._pace.last = now
             file = clean_line(file) if file else None
             self._emit(
                 Event(
@@ -80,6 +83,7 @@ class StageReport:
         with self._pace.lock:
             if not self._finished:
                 self._finished = True
+                self._pace.under_way -= 1
                 self._emit(Event(self._deployment, self._stage, "finished", self.summary, endpoint=self.endpoint))
 
     def log(self, message: str) -> None:
@@ -113,7 +117,9 @@ class Reporter:
         self.stage_now = stage
         report = StageReport(self.deployment, stage, self._emit, self._pace)
         report.summary = message
-        self._emit(Event(self.deployment, stage, "started", message))
+        with self._pace.lock:
+            self._pace.under_way += 1
+            self._emit(Event(self.deployment, stage, "started", message))
         yield report
         report.finish()
 
@@ -135,6 +141,13 @@ class Pace:
         self.clock = clock
         self.lock = threading.Lock()
         self.last = clock() - _SECONDS_BETWEEN_PROGRESS
+        self.under_way = 0
+        """How many stages go on."""
+
+    def lets_pass(self, now: float, before: float) -> bool:
+        """Return whether a stage that was last told of at `before` may be told of `now`, in seconds."""
+        turns = max(1, self.under_way)
+        return now - self.last >= _SECONDS_BETWEEN_PROGRESS and now - before >= turns * _SECONDS_BETWEEN_PROGRESS
 
 
 class Rate:

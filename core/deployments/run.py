@@ -99,6 +99,7 @@ class Run:
             convert=plan.artifact.convert,
             source="" if here else plan.model.reference,
             files=plan.model.files,
+            kms_key=plan.artifact.kms_key,
         )
 
     @property

@@ -45,9 +45,7 @@ class ContentCheck:
         """
         self.size += len(piece)
         if self.size > self._file.bytes:
-            raise SagewizardError(
-                f"{self._where} is larger than the {self._file.bytes:,} bytes it should have.", fix=self._fix
-            )
+            raise wrong_size(self._file, self._where, self._fix, self.size)
         self._sha256.update(piece)
         if self._blob is not None:
             self._blob.update(piece)
@@ -59,9 +57,7 @@ class ContentCheck:
             SagewizardError: the size or a digest is another one than was listed.
         """
         if self.size != self._file.bytes:
-            raise SagewizardError(
-                f"{self._where} has {self.size:,} bytes instead of {self._file.bytes:,}.", fix=self._fix
-            )
+            raise wrong_size(self._file, self._where, self._fix, self.size)
         wrong = self._file.sha256 and self._file.sha256 != self.sha256
         if wrong or (self._blob is not None and self._blob.hexdigest() != self._file.git_sha1):
             raise SagewizardError(f"{self._where} is not what was listed: its checksum differs.", fix=self._fix)
@@ -73,7 +69,8 @@ class Content(Protocol):
     def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
         """Yield `length` bytes from position `start` on, in pieces of any size; what is cut is taken up again.
 
-        The digest is not checked: whoever reads all of it does that.
+        No more than that are ever yielded, and fewer only with an error. The digest is not checked: whoever reads all
+        of it does that.
 
         Raises:
             SagewizardError: it cannot be read, or ends before.
@@ -108,6 +105,13 @@ class HeldContent:
 
     def release(self) -> None:
         """Do nothing."""
+
+
+def wrong_size(file: ModelFile, where: str, fix: str, size: int) -> SagewizardError:
+    """Return the error for a file that has `size` bytes, or more, and should not; the rest as in `ContentCheck`."""
+    if size > file.bytes:
+        return SagewizardError(f"{where} is larger than the {file.bytes:,} bytes it should have.", fix=fix)
+    return SagewizardError(f"{where} has {size:,} bytes instead of {file.bytes:,}.", fix=fix)
 
 
 def whole(content: Content, length: int, cancel: CancelToken) -> Iterator[bytes]:

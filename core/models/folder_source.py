@@ -8,11 +8,12 @@ from typing import Final
 
 from core.cancellation import CancelToken
 from core.errors import AccessError, NotFoundError, SagewizardError
-from core.models.content import ContentCheck, whole
+from core.models.content import ContentCheck, whole, wrong_size
 from core.models.facts import ModelFile
 from core.models.paths import refuse_odd_paths
 
-_CHUNK: Final = 1 << 20
+_AT_ONCE: Final = 8 * 2**20
+"""Bytes that are read at once: as many as are mostly asked for, so that they need not be joined."""
 _ANEW: Final = "It changed since it was looked at: make the plan anew."
 
 
@@ -67,27 +68,32 @@ class FileWatch:
 
 
 class FileOnDisk:
-    """Content that is a file on this machine; `fix` is what helps when it is not what was listed."""
+    """Content that is a file on this machine. `fix` is what helps when it is not what was listed, `gone` when it left.
 
-    def __init__(self, path: Path, file: ModelFile, watch: FileWatch, *, fix: str) -> None:
+    No handle is held between two parts. The file must stay as `watch` saw it first.
+    """
+
+    def __init__(self, path: Path, file: ModelFile, watch: FileWatch, *, fix: str, gone: str) -> None:
         self._path = path
         self._file = file
         self._watch = watch
         self._fix = fix
+        self._gone = gone
 
     def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
         """Yield a part; see `Content.read_part`."""
         path = self._path
-        gone = NotFoundError(f"{path} is not there any more.", fix="Put it back, or make the plan anew.")
+        gone = NotFoundError(f"{path} is not there any more.", fix=self._gone)
         if not path.is_file():  # a pipe in its place would block when opened
             raise gone
         try:
             with path.open("rb") as opened:
                 status = os.fstat(opened.fileno())
                 self._watch.expect_unchanged(path, status)
-                self._expect_size(status.st_size)
+                if status.st_size != self._file.bytes:
+                    raise wrong_size(self._file, str(path), self._fix, status.st_size)
                 opened.seek(start)
-                while length and (piece := opened.read(min(_CHUNK, length))):
+                while length and (piece := opened.read(min(_AT_ONCE, length))):
                     cancel.check()
                     length -= len(piece)
                     yield piece
@@ -98,13 +104,6 @@ class FileOnDisk:
             raise AccessError(f"{path} may not be read.", fix="Check its permissions.") from error
         except OSError as error:
             raise SagewizardError(f"{path} cannot be read: {error.strerror}.", fix="Check the disk.") from error
-
-    def _expect_size(self, found: int) -> None:
-        listed = self._file.bytes
-        if found > listed:
-            raise SagewizardError(f"{self._path} is larger than the {listed:,} bytes it should have.", fix=self._fix)
-        if found < listed:
-            raise SagewizardError(f"{self._path} has {found:,} bytes instead of {listed:,}.", fix=self._fix)
 
     def check(self) -> ContentCheck:
         """Return a check of one pass."""
@@ -118,5 +117,5 @@ class LocalContent(FileOnDisk):
     """The content of a person's own file, at `path`."""
 
     def __init__(self, path: Path, file: ModelFile, watch: FileWatch) -> None:
-        super().__init__(path, file, watch, fix=_ANEW)
+        super().__init__(path, file, watch, fix=_ANEW, gone="Put it back, or make the plan anew.")
         self.path = path

@@ -38,15 +38,21 @@ class HubAnswer:
     """An answer that is read bit by bit, by one thread at a time. `close` it; after an error nothing else can be done.
 
     Errors of the HTTP library pass through. `session` is an httpx client, `timeout` seconds to connect and between two
-    pieces. Redirects are followed here: the library would read all of their bodies, however large.
+    pieces. Redirects are followed here: the library would read all of their bodies, however large. With `stay`, the
+    one that leads to another origin is not followed; it is the answer then, and `elsewhere` the address.
     """
 
-    def __init__(self, session: Any, url: str, headers: Mapping[str, str], *, timeout: float) -> None:
+    def __init__(
+        self, session: Any, url: str, headers: Mapping[str, str], *, timeout: float, stay: bool = False
+    ) -> None:
         # https://www.python-httpx.org/advanced/extensions/#trace
         watched = {"trace": self._note_connection}
         self._session = session
+        self._stay = stay
         self._request = session.build_request("GET", url, headers=headers, timeout=timeout, extensions=watched)
         self._response: Any = None
+        self._broken: BaseException | None = None
+        self._elsewhere: str | None = None
         self._connections: list[Any] = []
         """The network streams that carry the answer, as far as they are known."""
         self._steps: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
@@ -60,9 +66,9 @@ class HubAnswer:
         return int(self._response.status_code)
 
     @property
-    def url(self) -> str:
-        """The address that answered, after all redirects."""
-        return str(self._response.request.url)
+    def elsewhere(self) -> str | None:
+        """The address at another origin that it redirects to and that was not asked; `None` when there is none."""
+        return self._elsewhere
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -85,17 +91,20 @@ class HubAnswer:
         """
         self._awaited(self._open, cancel, time.monotonic() + seconds)
 
-    def pieces(self, cancel: CancelToken, *, chunk: int | None = None, seconds: float | None = None) -> Iterator[bytes]:
-        """Yield the body, decompressed, in pieces of `chunk` bytes; `None` for pieces as they arrive.
+    def pieces(self, cancel: CancelToken, *, batch: int = 1, seconds: float | None = None) -> Iterator[bytes]:
+        """Yield the body, decompressed, in pieces as they arrive; about `batch` bytes of them at a time.
+
+        What goes from thread to thread costs time, so that the body of a large file is taken in large batches. All
+        that came before a connection broke is yielded.
 
         Raises:
             AnswerTooSlowError: the whole takes more than `seconds`.
             CancelledByUser: stopping was asked for.
         """
         ends = None if seconds is None else time.monotonic() + seconds
-        body = self._response.iter_bytes(chunk)
-        while (piece := self._awaited(lambda: next(body, None), cancel, ends)) is not None:
-            yield piece
+        body = self._response.iter_bytes()
+        while pieces := self._awaited(lambda: self._batch(body, batch), cancel, ends):
+            yield from pieces
 
     def with_beginning(self, limit: int, cancel: CancelToken, *, seconds: float) -> Any:
         """Return the HTTP library's answer with the first `limit` bytes of its body as all of it.
@@ -164,17 +173,40 @@ class HubAnswer:
             if not response.has_redirect_location:
                 return
             # On the way to another host the library drops the authorization.
-            request = response.next_request
+            before, request = request, response.next_request
             if request is None:
                 raise RedirectedError("it redirects to what is no address")
             _drain(response)
+            if self._stay and _origin(before.url) != _origin(request.url):
+                self._elsewhere = str(request.url)
+                return
         raise RedirectedError(f"it redirects more than {_MOST_REDIRECTS} times")
+
+    def _batch(self, body: Iterator[bytes], enough: int) -> list[bytes]:
+        """Return the next pieces of the body, together `enough` bytes or more; fewer before its end, none behind it."""
+        if self._broken is not None:
+            raise self._broken
+        pieces, size = [], 0
+        try:
+            while size < enough and (piece := next(body, None)) is not None:
+                pieces.append(piece)
+                size += len(piece)
+        except Exception as error:
+            if not pieces:
+                raise
+            self._broken = error
+        return pieces
 
     def _note_connection(self, _event: str, details: Mapping[str, Any]) -> None:
         """Keep in mind the connection that has just been made: before there are headers nothing else names it."""
         made = details.get("return_value")
         if hasattr(made, "get_extra_info"):
             self._connections.append(made)
+
+
+def _origin(url: Any) -> tuple[str, str, int | None]:
+    """Return what makes up the origin of an address of the HTTP library, which leaves out the usual port."""
+    return url.scheme, url.host, url.port
 
 
 def _drain(response: Any) -> None:

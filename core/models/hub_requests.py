@@ -151,11 +151,13 @@ class HubRequests:
         *,
         good: frozenset[int] = frozenset(),
         at: str | None = None,
+        stay: bool = False,
     ) -> Iterator[HubAnswer]:
         """Give the open answer to a GET of `path` (with its query), its status no error, or one of `good`.
 
-        `at` is the address that an earlier answer for the path was redirected to; it is asked instead, without the
-        token, which is for the Hub alone. Errors of the network while the answer is read pass through.
+        With `stay`, a redirect to another origin is not followed: its address is the answer's `elsewhere`. `at` is
+        such an address that is asked instead, without the token, which is for the Hub alone. Errors of the network
+        while the answer is read pass through.
 
         Raises:
             NotFoundError: there is no such model or revision.
@@ -170,7 +172,7 @@ class HubRequests:
         if token and at is None:
             sent["authorization"] = f"Bearer {token}"
         with contextlib.ExitStack() as stack:
-            answer = self._first_answer(hub, stack, at or self.endpoint + path, sent, cancel)
+            answer = self._first_answer(hub, stack, at or self.endpoint + path, sent, cancel, stay=stay)
             if answer.status_code >= 400 and answer.status_code not in good:
                 self._refuse(hub, answer, about, cancel, token=bool(token))
             if not _is_bounded(answer):
@@ -178,7 +180,14 @@ class HubRequests:
             yield answer
 
     def _first_answer(
-        self, hub: Any, stack: contextlib.ExitStack, url: str, headers: Mapping[str, str], cancel: CancelToken
+        self,
+        hub: Any,
+        stack: contextlib.ExitStack,
+        url: str,
+        headers: Mapping[str, str],
+        cancel: CancelToken,
+        *,
+        stay: bool,
     ) -> HubAnswer:
         """Return the first answer whose status does not call for another attempt, or the last one."""
         wait = self.pause
@@ -187,7 +196,7 @@ class HubRequests:
             asked: float | None = None
             last = attempt == self.attempts
             try:
-                answer = HubAnswer(hub.get_session(), url, headers, timeout=self.timeout)
+                answer = HubAnswer(hub.get_session(), url, headers, timeout=self.timeout, stay=stay)
                 stack.callback(answer.close)
                 answer.open(cancel, seconds=self.longest)
                 if answer.status_code not in _RETRIED or last:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from core.cancellation import CancelToken
 from core.errors import AccessError, SagewizardError
-from core.models.content import Content, ContentCheck, whole
+from core.models.content import Content, ContentCheck, whole, wrong_size
 from core.models.facts import ModelFile
 from core.models.folder_source import FileOnDisk, FileWatch, FolderSource
 from core.models.hub import HubClient
@@ -84,7 +84,7 @@ class HubSource:
         refuse_odd_paths([file.path], self.repository)
         if cached := cached_file(self.repository, self.revision, file):
             fix = "It is a damaged copy in the local cache of the Hub: remove it, then try again."
-            return FileOnDisk(cached, file, self._watch, fix=fix)
+            return FileOnDisk(cached, file, self._watch, fix=fix, gone="Try again: it is then read from the Hub.")
         return _HubContent(self.repository, self.revision, file, self._hub)
 
     def read(self, file: ModelFile, cancel: CancelToken) -> Iterator[bytes]:
@@ -95,25 +95,23 @@ class HubSource:
 class _HubContent:
     def __init__(self, repository: str, revision: str, file: ModelFile, hub: HubClient) -> None:
         self._repository, self._revision, self._file, self._hub = repository, revision, file, hub
+        self._expected = file, f"{file.path} of {repository}", "Try again; the file may have been damaged on its way."
 
     def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
         def opened(begin: int, left: int) -> AbstractContextManager[Iterator[bytes]]:
-            whole_file = not begin and left == self._file.bytes
+            part = _to_ask_for(self._file, begin, left)
             return self._hub.stream(
-                self._repository,
-                self._revision,
-                self._file.path,
-                start=begin,
-                length=None if whole_file else left,
-                cancel=cancel,
+                self._repository, self._revision, self._file.path, start=begin, length=part, cancel=cancel
             )
 
+        def of_size(size: int) -> SagewizardError:
+            return wrong_size(*self._expected, size)
+
         if length or not self._file.bytes:
-            yield from resumed(opened, self._hub.interrupted, start, length, self._hub.pause, cancel)
+            yield from resumed(opened, self._hub.interrupted, of_size, start, length, self._hub.pause, cancel)
 
     def check(self) -> ContentCheck:
-        where = f"{self._file.path} of {self._repository}"
-        return ContentCheck(self._file, where, "Try again; the file may have been damaged on its way.")
+        return ContentCheck(*self._expected)
 
     def release(self) -> None:
         pass
@@ -142,30 +140,39 @@ class S3Source:
 
 
 class StoredContent:
-    """The content of an object in S3: `bucket`, `key`, and the `etag` of the version that is meant."""
+    """The content of an object in S3. `stored_at` is its bucket, its key, and the etag of the version that is meant."""
 
     def __init__(self, reference: S3Reference, file: ModelFile, objects: ObjectStore, pause: float) -> None:
-        self.bucket, self.key, self.etag = reference.bucket, f"{reference.prefix}{file.path}", file.etag
+        self.stored_at = reference.bucket, f"{reference.prefix}{file.path}", file.etag
         self._file, self._objects, self._pause = file, objects, pause
+        where = f"s3://{reference.bucket}/{reference.prefix}{file.path}"
+        self._expected = file, where, "It changed since it was looked at: make the plan anew."
 
     def read_part(self, start: int, length: int, cancel: CancelToken) -> Iterator[bytes]:
         """Yield a part; see `Content.read_part`."""
+        bucket, key, etag = self.stored_at
 
         def opened(begin: int, left: int) -> AbstractContextManager[Iterator[bytes]]:
-            whole_file = not begin and left == self._file.bytes
-            return self._objects.stream(self.bucket, self.key, begin, None if whole_file else left, self.etag, cancel)
+            return self._objects.stream(bucket, key, begin, _to_ask_for(self._file, begin, left), etag, cancel)
 
         def interrupted(error: BaseException) -> SagewizardError | None:
             # Without an etag the rest could be of another version than what has passed already.
-            return error if isinstance(error, StreamCutError) and self.etag else None
+            return error if isinstance(error, StreamCutError) and etag else None
+
+        def of_size(size: int) -> SagewizardError:
+            return wrong_size(*self._expected, size)
 
         if length or not self._file.bytes:
-            yield from resumed(opened, interrupted, start, length, self._pause, cancel)
+            yield from resumed(opened, interrupted, of_size, start, length, self._pause, cancel)
 
     def check(self) -> ContentCheck:
         """Return a check of one pass."""
-        where = f"s3://{self.bucket}/{self.key}"
-        return ContentCheck(self._file, where, "It changed since it was looked at: make the plan anew.")
+        return ContentCheck(*self._expected)
 
     def release(self) -> None:
         """Do nothing."""
+
+
+def _to_ask_for(file: ModelFile, start: int, length: int) -> int | None:
+    """Return how many bytes to ask for: at the file's end all there are, to see whether it is longer than listed."""
+    return None if start + length == file.bytes else length

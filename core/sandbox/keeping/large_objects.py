@@ -116,7 +116,7 @@ def multipart_class(base: Any, new_path: Callable[[], Path], kept: Callable[[Pat
 
         def set_part(self, part_id: int, value: Any) -> Any:
             """Have a part; its bytes are those that came with the request unless some of an object are given."""
-            if value:
+            if not isinstance(value, bytes):
                 take(value, self.algorithm)
             return super().set_part(part_id, b"")
 

@@ -305,6 +305,13 @@ def _key_class(base: Any, objects: Objects) -> Any:
                 self._etag = digest.hexdigest()
             return str(base.etag.fget(self))
 
+        def __deepcopy__(self, memo: dict[int, Any]) -> "KeptKey":
+            """Return what a listing of versions shows of an object; moto's own way copies its bytes."""
+            shown = self.__class__.__new__(self.__class__)
+            shown.__dict__.update(self.__dict__, disposed=True, multipart=None)  # the files are not the copy's
+            memo[id(self)] = shown
+            return shown
+
         def dispose(self, garbage: bool = False) -> None:
             if self.file and not self.disposed:
                 self._let_go()

@@ -42,14 +42,14 @@ _NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
 class Uploads:
-    """moto's S3 application `app` with uploads and copies as S3 has them: a WSGI application itself."""
+    """moto's S3 application `app` with uploads and copies as S3 has them."""
 
     def __init__(self, app: Any, objects: Objects) -> None:
         self._app = app
         self._objects = objects
 
     def answer(self, name: Name, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer a request about the object `name`."""
+        """Answer a WSGI request about the object `name`."""
         query = parse_qs(str(environ.get("QUERY_STRING", "")), keep_blank_values=True)
         upload = query.get("uploadId", [""])[0]
         try:
@@ -268,7 +268,8 @@ def _check_source(environ: Mapping[str, Any], *, ranged: bool) -> None:
 def _listed(name: Name, upload: Any, query: Mapping[str, list[str]]) -> bytes:
     """Return the list of parts; moto's lacks their checksums, and misses some where numbers are left out."""
     marker, most = (
-        int(query.get(name, [str(default)])[0]) for name, default in (("part-number-marker", 0), ("max-parts", 1000))
+        int(query.get(word, [str(default)])[0])
+        for word, default in (("part-number-marker", 0), ("max-parts", _MOST_LISTED))
     )
     most = min(most, _MOST_LISTED)
     parts = list(upload.list_parts(marker, most + 1))
