@@ -30,7 +30,7 @@ from core.models.sources import FolderSource
 from core.quantities import format_bytes
 from core.throttle import Throttle
 
-_WORDS = {"archive": "one model.tar.gz", "prefix": "the files as they are"}
+_WORDS = {"archive": "in one model.tar.gz", "prefix": "as they are"}
 
 
 def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
@@ -51,7 +51,9 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
     form = run.plan.artifact.form
     begun = run.begun("object")
     with (
-        run.report.stage("package", f"Reading {format_bytes(total)} to be stored as {_WORDS[form]}") as packing,
+        run.report.stage(
+            "package", f"Reading {len(members)} files, {format_bytes(total)}, to be stored {_WORDS[form]}"
+        ) as packing,
         run.report.stage("upload", f"Uploading to s3://{run.bucket}") as uploading,
     ):
         _provide_bucket(run)
