@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.sandbox import daemon
+from core.sandbox.keeping.checksums import compute_checksum
 from tests.contract.sandbox_account import Aws, refused
 
 _PART = 5 * 2**20  # the smallest that S3 takes, but for the last
@@ -21,13 +22,18 @@ def bucket(aws: Aws) -> str:
     return aws.bucket()
 
 
-def _upload(aws: Aws, bucket: str, parts: Iterator[bytes] | list[bytes], **more: str) -> Any:
-    begun = aws.s3.create_multipart_upload(Bucket=bucket, Key="large", **more)["UploadId"]
+def _upload(aws: Aws, bucket: str, parts: Iterator[bytes] | list[bytes], checksum: str | None = None) -> Any:
+    """Upload parts; the first one's checksum is the others' too, as they are the same where there is one."""
+    wanted = {"ChecksumAlgorithm": checksum} if checksum else {}
+    begun = aws.s3.create_multipart_upload(Bucket=bucket, Key="large", **wanted)["UploadId"]
     about = {"Bucket": bucket, "Key": "large", "UploadId": begun}
-    sent = [
-        {"PartNumber": number, "ETag": aws.s3.upload_part(**about, PartNumber=number, Body=part)["ETag"]}
-        for number, part in enumerate(parts, 1)
-    ]
+    sent: list[Any] = []
+    told: dict[str, str] = {}
+    for number, part in enumerate(parts, 1):
+        if checksum and not told:
+            told = {f"Checksum{checksum}": compute_checksum(part, checksum).decode()}
+        etag = aws.s3.upload_part(**about, **told, PartNumber=number, Body=part)["ETag"]
+        sent.append({"PartNumber": number, "ETag": etag, **told})
     return aws.s3.complete_multipart_upload(**about, MultipartUpload={"Parts": sent})
 
 
@@ -86,13 +92,37 @@ def test_the_memory_does_not_grow_with_an_object(isolated_home: object, checksum
     try:
         aws = Aws(running)
         bucket = aws.bucket()
-        _upload(aws, bucket, [os.urandom(_PART)], ChecksumAlgorithm=checksum)
+        _upload(aws, bucket, [os.urandom(_PART)], checksum)
         piece, count = os.urandom(_PART), 80
         with _watched(running.pid) as seen:
-            _upload(aws, bucket, (piece for _ in range(count)), ChecksumAlgorithm=checksum)
+            _upload(aws, bucket, (piece for _ in range(count)), checksum)
             read = aws.s3.get_object(Bucket=bucket, Key="large")["Body"].iter_chunks(2**20)
             assert sum(map(len, read)) == count * _PART
         assert max(seen) - seen[0] < count * _PART / 2
+    finally:
+        daemon.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads what Linux tells of processes")
+def test_the_memory_does_not_grow_with_what_is_sent_or_copied_at_once(isolated_home: object, tmp_path: Path) -> None:
+    size = 40 * _PART
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(size)
+    running = daemon.start()
+    try:
+        aws = Aws(running)
+        bucket = aws.bucket()
+        aws.s3.put_object(Bucket=bucket, Key="warm", Body=b"x")
+        with _watched(running.pid) as seen, large.open("rb") as body:
+            aws.s3.put_object(Bucket=bucket, Key="large", Body=body)
+            source = {"Bucket": bucket, "Key": "large"}
+            aws.s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, ChecksumAlgorithm="SHA256")
+            about = {"Bucket": bucket, "Key": "parts"}
+            about["UploadId"] = aws.s3.create_multipart_upload(**about, ChecksumAlgorithm="SHA256")["UploadId"]
+            aws.s3.upload_part_copy(**about, PartNumber=1, CopySource=source, CopySourceRange=f"bytes=1-{size - 1}")
+        assert aws.s3.head_object(Bucket=bucket, Key="copy")["ContentLength"] == size
+        assert max(seen) - seen[0] < size / 2
     finally:
         daemon.stop()
 
