@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 _SIZE: Final = re.compile(
-    r"(?P<number>\d{1,15}(?:\.\d{1,6})?)\s*(?P<unit>[kmgt]?)(?P<binary>i?)b?(?:/s)?", re.IGNORECASE
+    r"(?P<number>\d{1,15}(?:\.\d{1,6})?)\s*(?P<unit>[kmgt]?)(?P<binary>i?)b?(?:/s)?", re.ASCII | re.IGNORECASE
 )
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 

@@ -12,7 +12,7 @@ from core.aws.clients import Clients
 from core.aws.failures import error_code, explained, is_final_no
 from core.aws.policies import allows_something
 from core.aws.tags import as_aws_tags, from_aws_tags
-from core.errors import NotFoundError, RefusedError, SagewizardError
+from core.errors import RefusedError, SagewizardError
 
 _ABANDONED_UPLOAD_DAYS: Final = 7
 _ABSENT: Final = frozenset({"404", "NoSuchBucket", "NotFound"})
@@ -92,20 +92,6 @@ def bucket_exists(clients: Clients, name: str, account_id: str) -> bool:
     if region and region != clients.region:
         raise _elsewhere(name, region, clients.region)
     return True
-
-
-def require_bucket(clients: Clients, name: str, account_id: str) -> None:
-    """Return when the account has the bucket in the clients' region.
-
-    Raises:
-        NotFoundError: there is no such bucket.
-        RefusedError: it belongs to another account, or is in another region.
-        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
-    """
-    if not bucket_exists(clients, name, account_id):
-        raise NotFoundError(
-            f"There is no bucket named {name}.", fix="Check the name, or leave it out: a default bucket is used then."
-        )
 
 
 def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, str]:

@@ -96,6 +96,8 @@ def make_plan(facts: ModelFacts, weights: WeightSet, table: FitTable, choices: C
     form = choose_form(ENGINE_RULES[row.fit.engine], weights.packaged_bytes, choices.form, reasons)
     if choices.kms_key:
         reasons["artifact.kms_key"] = "as chosen"
+    if choices.bucket:
+        reasons["artifact.bucket"] = "as chosen; made when it is absent"
     return Plan(
         model=_planned_model(facts, weights, template),
         artifact=PlannedArtifact(

@@ -15,7 +15,7 @@ from core.account import Account
 from core.aws import buckets, objects
 from core.aws.clients import Clients, StaticCredentials
 from core.aws.tags import resource_tags
-from core.errors import NotFoundError, RefusedError
+from core.errors import RefusedError
 from core.sandbox.daemon import RunningSandbox
 
 TAGS = resource_tags(deployment_id="d-1", model="/home/me/my model", dialect="inputs", engine="huggingface")
@@ -103,12 +103,6 @@ def test_a_bucket_of_another_region_is_refused(
     with pytest.raises(RefusedError, match="is in eu-west-1") as caught:
         buckets.ensure_bucket(account.clients, name, account_id, TAGS)
     assert "--region eu-west-1" in caught.value.fix
-
-
-def test_a_bucket_that_must_exist_is_asked_for(account: Account, account_id: str, bucket: str) -> None:
-    buckets.require_bucket(account.clients, bucket, account_id)
-    with pytest.raises(NotFoundError):
-        buckets.require_bucket(account.clients, f"absent-{uuid4().hex}", account_id)
 
 
 def test_only_an_empty_bucket_is_deleted(account: Account, account_id: str, bucket: str) -> None:
