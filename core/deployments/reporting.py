@@ -12,21 +12,22 @@ from core.deployments.events import Emit, Event, Stage, Unit
 from core.errors import SagewizardError
 from core.external_text import clean_line
 
-_SECONDS_BETWEEN_PROGRESS: Final = 0.1
-"""At most ten progress events a second, of all stages together; the last one of a stage always goes out. Stages that
-go on at once share them: one that tells without pause must not drown one that tells seldom."""
+_SECONDS_BETWEEN_PROGRESS: Final = 0.13
+"""At most ten progress events a second, of all stages together: eight of these, and room for the last ones of the two
+stages that go on at once, which always go out. Stages that go on at once share them: one that tells without pause must
+not drown one that tells seldom."""
 
 
 class StageReport:
     """Tells of one stage while it goes on. Safe to use from several threads."""
 
-    def __init__(self, deployment: str, stage: Stage, emit: Emit, pace: "Pace") -> None:
+    def __init__(self, deployment: str, stage: Stage, pace: "Pace") -> None:
         self._deployment = deployment
         self._stage = stage
-        self._emit = emit
         self._pace = pace
         self._rate = Rate()
         self._done = 0
+        self._total: int | None = None
         self._last = -math.inf
         self._ended = False
         self._finished = False
@@ -46,24 +47,26 @@ class StageReport:
     ) -> None:
         """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end.
 
-        A count never goes back, and after the end nothing is told any more. `file` is the path that is under way. Of
-        bytes the rate and the time left are told.
+        A count never goes back, its total stays what it was first, and after the end nothing is told any more. `file`
+        is the path that is under way. Of bytes the rate and the time left are told.
         """
         with self._pace.lock:
             if self._ended or self._finished:
                 return  # of several threads the slower ones may come late
             now, rate, left = self._pace.clock(), None, None
+            if total is not None:
+                total = self._total = total if self._total is None else self._total
             if done is not None:
-                done = self._done = max(self._done, done)
-                self._ended = total is not None and done >= total
+                done = self._done = max(self._done, done if total is None else min(done, total))
+                self._ended = done == total
             if done is not None and unit == "bytes":
                 rate = self._rate.after(now, done)
-                left = max(0, total - done) / rate if rate and total is not None else None
+                left = (total - done) / rate if rate and total is not None else None
             if not (self._ended or self._pace.lets_pass(now, self._last)):
                 return
             self._last = self._pace.last = now
             file = clean_line(file) if file else None
-            self._emit(
+            self._pace.tell(
                 Event(
                     self._deployment,
                     self._stage,
@@ -81,20 +84,29 @@ class StageReport:
     def finish(self) -> None:
         """Tell that the stage finished; once. Its block does so at its end, if nobody did before."""
         with self._pace.lock:
-            if not self._finished:
-                self._finished = True
-                self._pace.under_way -= 1
-                self._emit(Event(self._deployment, self._stage, "finished", self.summary, endpoint=self.endpoint))
+            if self._end():
+                self._pace.tell(Event(self._deployment, self._stage, "finished", self.summary, endpoint=self.endpoint))
+
+    def abandon(self) -> None:
+        """Tell no more of how far the stage is, nor that it finished: it failed, or another beside it did."""
+        with self._pace.lock:
+            self._end()
+
+    def _end(self) -> bool:
+        """Return whether it went on until now."""
+        went_on, self._finished = not self._finished, True
+        self._pace.under_way -= went_on
+        return went_on
 
     def log(self, message: str) -> None:
         """Pass on a line of a log, already cleaned."""
         with self._pace.lock:
-            self._emit(Event(self._deployment, self._stage, "log", message))
+            self._pace.tell(Event(self._deployment, self._stage, "log", message))
 
     def warning(self, message: str) -> None:
         """Tell of something a person should know that does not stop the run."""
         with self._pace.lock:
-            self._emit(Event(self._deployment, self._stage, "warning", message))
+            self._pace.tell(Event(self._deployment, self._stage, "warning", message))
 
 
 class Reporter:
@@ -104,8 +116,7 @@ class Reporter:
         self.deployment = deployment
         self.stage_now: Stage = "inspect"
         """The stage begun last: where a failure belongs."""
-        self._emit = emit
-        self._pace = Pace(clock)
+        self._pace = Pace(emit, clock)
 
     def blame(self, stage: Stage) -> None:
         """Say that the error about to be raised belongs to `stage`, where several go on at once."""
@@ -115,34 +126,53 @@ class Reporter:
     def stage(self, stage: Stage, message: str) -> Iterator[StageReport]:
         """Tell that a stage starts and, when the block ends well, that it finished."""
         self.stage_now = stage
-        report = StageReport(self.deployment, stage, self._emit, self._pace)
+        report = StageReport(self.deployment, stage, self._pace)
         report.summary = message
         with self._pace.lock:
             self._pace.under_way += 1
-            self._emit(Event(self.deployment, stage, "started", message))
-        yield report
+            self._pace.tell(Event(self.deployment, stage, "started", message))
+        try:
+            yield report
+        except BaseException:
+            report.abandon()
+            raise
         report.finish()
 
     def ready(self, endpoint: str, message: str) -> None:
         """Tell that the endpoint is in service: the last event of a run that succeeds."""
         self.stage_now = "ready"
-        self._emit(Event(self.deployment, "ready", "started", message, endpoint=endpoint))
-        self._emit(Event(self.deployment, "ready", "finished", message, endpoint=endpoint))
+        with self._pace.lock:
+            self._pace.tell(Event(self.deployment, "ready", "started", message, endpoint=endpoint))
+            self._pace.tell(Event(self.deployment, "ready", "finished", message, endpoint=endpoint))
+            self._pace.over = True
 
     def failed(self, stage: Stage, error: SagewizardError) -> None:
         """Tell why the run ended: the last event of a run that fails."""
-        self._emit(Event(self.deployment, stage, "failed", error.message, cause=error.message, fix=error.fix))
+        with self._pace.lock:
+            self._pace.tell(Event(self.deployment, stage, "failed", error.message, cause=error.message, fix=error.fix))
+            self._pace.over = True
 
 
 class Pace:
-    """When progress was last told, of whatever stage; `clock` returns seconds that never go back."""
+    """When what was told last, of whatever stage; `clock` returns seconds that never go back.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    Whoever uses it holds `lock`: events go out one at a time.
+    """
+
+    def __init__(self, emit: Emit, clock: Callable[[], float]) -> None:
+        self._emit = emit
         self.clock = clock
         self.lock = threading.Lock()
         self.last = clock() - _SECONDS_BETWEEN_PROGRESS
         self.under_way = 0
         """How many stages go on."""
+        self.over = False
+        """Whether the last event of the run has gone out: a thread that comes late is not heard any more."""
+
+    def tell(self, event: Event) -> None:
+        """Emit the event, unless the run is over."""
+        if not self.over:
+            self._emit(event)
 
     def lets_pass(self, now: float, before: float) -> bool:
         """Return whether a stage that was last told of at `before` may be told of `now`, in seconds."""
