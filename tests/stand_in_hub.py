@@ -2,82 +2,91 @@
 
 It answers `/api/models`, `/api/models/{id}[/revision/{rev}]` and `/{id}/resolve/{rev}/{file}` as the Hub does (facts
 of `huggingface_hub`'s client): searches, listings with sizes and digests, access by token, errors with `X-Error-Code`,
-ranges, and a redirect of large files to a second origin.
+ranges, and a redirect of large files to a signed address at a second origin. What it serves is in
+`tests.stand_in_hub_files`; no answer is made whole in memory.
 """
 
-import contextlib
 import hashlib
 import json
 import re
-import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from tests.rate_limit import RateLimit
+from tests.stand_in_hub_files import (
+    Changed,
+    Content,
+    Ghost,
+    Held,
+    HubFile,
+    OnDisk,
+    Sparse,
+    safetensors,
+    safetensors_header,
+)
 from tests.stand_in_hub_search import BadQueryError, listing
+from tests.stand_in_hub_sending import Fault, Sending
 
-_Content = bytes  # by a name that no field has
-_MOST_OF_A_GHOST = 16 * 2**20
+__all__ = [
+    "Changed",
+    "Content",
+    "Fault",
+    "Ghost",
+    "OnDisk",
+    "Repository",
+    "Request",
+    "Sparse",
+    "StandInHub",
+    "safetensors",
+    "safetensors_header",
+]
+
 _LFS = (".safetensors", ".bin", ".gguf", ".msgpack", ".h5", ".ot", ".onnx")
 _API = re.compile(r"/api/models/(?P<id>[\w.-]+(?:/[\w.-]+)?)(?:/revision/(?P<revision>[^/]+))?")
 _RESOLVE = re.compile(r"/(?P<id>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
-
-
-@dataclass(frozen=True)
-class Ghost:
-    """A file that is listed with a size but is not there: for the listings of large models.
-
-    Whole, it comes out empty; of a range that is asked for, `head` comes and then zeros, 16 MiB at most.
-    """
-
-    bytes: int
-    head: _Content = b""
-
-    def part(self, start: int, length: int) -> _Content:
-        """Return `length` bytes from position `start` on, as far as they are there."""
-        length = min(length, self.bytes - start, _MOST_OF_A_GHOST)
-        return self.head[start : start + length].ljust(max(length, 0), b"\0")
 
 
 @dataclass
 class Repository:
     """A model on the stand-in. `fields` go into its record as they are, in the API's spelling."""
 
-    files: Mapping[str, bytes | Ghost]
+    files: Mapping[str, Content]
     fields: Mapping[str, Any] = field(default_factory=dict)
     private: bool = False
     gated: str | None = None
     disabled: bool = False
+    _held: dict[tuple[str, ...], Held] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def commit(self) -> str:
         """The only commit there is."""
-        return hashlib.sha1(repr(sorted(self.files.items())).encode()).hexdigest()
+        about = repr([(path, self.listed(path).mark) for path in sorted(self.files)])
+        return hashlib.sha1(about.encode(), usedforsecurity=False).hexdigest()
 
+    def listed(self, path: str) -> HubFile:
+        """Return the file that the listing speaks of."""
+        content = self.files[path]
+        return self._file(content.listed if isinstance(content, Changed) else content, path, "listed")
 
-@dataclass
-class Fault:
-    """Something that goes wrong with the next `times` requests whose path matches.
+    def served(self, path: str) -> HubFile:
+        """Return the file that is sent."""
+        content = self.files[path]
+        return self._file(content.content, path, "served") if isinstance(content, Changed) else self.listed(path)
 
-    `drip` is the part of the answer that comes byte by byte and has no end; `body` is what comes of it at once.
-    """
-
-    path: re.Pattern[str]
-    times: int
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    hang: bool = False
-    drip: Literal["headers", "body"] | None = None
-    body: bytes | None = None
-    cut_after: int | None = None
-    flip: int | None = None
-    ignore_range: bool = False
+    def _file(self, content: bytes | HubFile, *place: str) -> HubFile:
+        if isinstance(content, HubFile):
+            return content
+        held = self._held.get(place)
+        if held is None or held.data is not content:
+            held = self._held[place] = Held(content)
+        return held
 
 
 @dataclass(frozen=True)
@@ -90,22 +99,18 @@ class Request:
     range: str | None
 
 
-def safetensors(shape: tuple[int, ...] = (4, 8), dtype: str = "F32", size: int = 4) -> bytes:
-    """Return a small real safetensors file of one tensor."""
-    length = size
-    for side in shape:
-        length *= side
-    header = json.dumps({"weight": {"dtype": dtype, "shape": list(shape), "data_offsets": [0, length]}}).encode()
-    return struct.pack("<Q", len(header)) + header + bytes(range(256)) * (length // 256) + bytes(length % 256)
-
-
 class StandInHub:
-    """The server; use it in a `with`. `token` may read what is private and gated; others may not."""
+    """The server; use it in a `with`. `token` may read what is private and gated; others may not.
 
-    def __init__(self, *, token: str = "hf_good") -> None:
+    `bytes_per_second` bounds the contents of files that are sent, all connections and both origins together.
+    """
+
+    def __init__(self, *, token: str = "hf_good", bytes_per_second: int | None = None) -> None:
         self.token = token
         self.repositories: dict[str, Repository] = {}
         self.requests: list[Request] = []
+        self.sent: Counter[str] = Counter()
+        """How many bytes were sent of each file, by `owner/model/path`."""
         self.stuck = threading.Event()
         """Set once an answer hangs or drips."""
         self.left = threading.Event()
@@ -113,6 +118,9 @@ class StandInHub:
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._released = threading.Event()
+        self._addresses = 0
+        self._expired: set[int] = set()
+        self.limit = RateLimit(bytes_per_second, wait=self._released.wait)
         self._hub, self.url = self._serve("hub")
         self._cdn, self._cdn_url = self._serve("cdn")
 
@@ -125,7 +133,7 @@ class StandInHub:
             server.shutdown()
             server.server_close()
 
-    def add(self, name: str, files: Mapping[str, bytes | Ghost], **settings: Any) -> Repository:
+    def add(self, name: str, files: Mapping[str, Content], **settings: Any) -> Repository:
         """Put a model on the stand-in."""
         self.repositories[name] = Repository(files, **settings)
         return self.repositories[name]
@@ -161,8 +169,25 @@ class StandInHub:
             self.stuck.set()
 
     def cdn_address(self, name: str, path: str) -> str:
-        """Return where a large file is redirected to."""
-        return f"{self._cdn_url}/cdn/{quote(name)}/{quote(path)}"
+        """Return where a large file is redirected to: another address each time, good until it is expired."""
+        with self._lock:
+            self._addresses += 1
+            return f"{self._cdn_url}/cdn/{quote(name)}/{quote(path)}?Signature={self._addresses}"
+
+    def expire(self, signature: int | None = None) -> None:
+        """End the address with this signature; `None`: all that were given out so far."""
+        with self._lock:
+            self._expired |= {signature} if signature is not None else set(range(1, self._addresses + 1))
+
+    def is_expired(self, signature: int) -> bool:
+        """Whether the address with this signature is refused."""
+        with self._lock:
+            return signature in self._expired
+
+    def count(self, file: str, count: int) -> None:
+        """Take note of bytes of a file (`owner/model/path`) that are sent."""
+        with self._lock:
+            self.sent[file] += count
 
     def _serve(self, origin: str) -> tuple[ThreadingHTTPServer, str]:
         hub = self
@@ -178,22 +203,16 @@ class StandInHub:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # a connection that finds no room in the queue is tried again a second later
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of clients that hang up, which cut and hanging connections make them do."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = (
-        True  # headers and body are two writes: the second would wait for the first to be acknowledged
-    )
-    stand_in: StandInHub
+class _Handler(Sending):
     name: str
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the base class
-        """Keep quiet."""
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -206,12 +225,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.stand_in.hang()
             self.close_connection = True
         elif self.fault and self.fault.drip:
-            self._drip(self.fault)
+            self.drip(self.fault)
         elif self.fault and self.fault.status:
-            self._answer(self.fault.status, self.fault.body or b"{}", self.fault.headers)
+            self.answer(self.fault.status, self.fault.body or b"{}", self.fault.headers)
         elif self.name == "cdn":
-            _, _, owner, model, path = unquote(url.path).split("/", 4)
-            self._send_file(self.stand_in.repositories[f"{owner}/{model}"].files[path], {})
+            self._send_from_cdn(url.path)
         elif url.path == "/api/models":
             self._search(url.query)
         elif match := _API.fullmatch(url.path):
@@ -224,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _record(self, name: str, revision: str) -> None:
         repository = self._readable(name, revision)
         if repository is not None:
-            self._answer_json(200, self._described(name, repository))
+            self.answer_json(200, self._described(name, repository))
 
     def _described(self, name: str, repository: Repository) -> dict[str, Any]:
         return {
@@ -232,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             "sha": repository.commit,
             "private": repository.private,
             "gated": repository.gated or False,
-            "siblings": [self._sibling(path, content) for path, content in repository.files.items()],
+            "siblings": [self._sibling(path, repository.listed(path)) for path in repository.files],
             **repository.fields,
         }
 
@@ -250,16 +268,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(400, None, str(error))
         else:
             link = {"Link": f'<{self.stand_in.url}/api/models?{following}>; rel="next"'} if following else {}
-            self._answer_json(200, rows, link)
+            self.answer_json(200, rows, link)
 
-    def _sibling(self, path: str, content: bytes | Ghost) -> dict[str, Any]:
-        size = content.bytes if isinstance(content, Ghost) else len(content)
+    def _sibling(self, path: str, file: HubFile) -> dict[str, Any]:
         row: dict[str, Any] = {"rfilename": path}
-        if "blobs" in self.query:
-            row |= {"size": size, "blobId": _git_sha1(content)}
-            if path.endswith(_LFS):
-                row["lfs"] = {"size": size, "sha256": _sha256(content), "pointerSize": 134}
-        return row
+        if "blobs" not in self.query:
+            return row
+        if not path.endswith(_LFS):
+            return {**row, "size": file.size, "blobId": file.git_sha1}
+        # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md#the-pointer
+        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{file.sha256}\nsize {file.size}\n".encode()
+        lfs = {"size": file.size, "sha256": file.sha256, "pointerSize": len(pointer)}
+        return {**row, "size": file.size, "blobId": Held(pointer).git_sha1, "lfs": lfs}
 
     def _resolve(self, name: str, revision: str, path: str) -> None:
         repository = self._readable(name, revision, content=True)
@@ -268,9 +288,20 @@ class _Handler(BaseHTTPRequestHandler):
         if path not in repository.files:
             self._refuse(404, "EntryNotFound", "Entry not found")
         elif path.endswith(_LFS):
-            self._answer(302, b"", {"Location": self.stand_in.cdn_address(name, path)})
+            self.answer(302, b"", {"Location": self.stand_in.cdn_address(name, path)})
         else:
-            self._send_file(repository.files[path], {"X-Repo-Commit": repository.commit})
+            self.send_file(f"{name}/{path}", repository.served(path), {"X-Repo-Commit": repository.commit})
+
+    def _send_from_cdn(self, path: str) -> None:
+        _, _, owner, model, path = unquote(path).split("/", 4)
+        signature = int(self.query["Signature"][0])
+        if self.fault and self.fault.expire:
+            self.stand_in.expire(signature)
+        if self.stand_in.is_expired(signature):
+            self.answer(403, b"<Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>", {})
+        else:
+            name = f"{owner}/{model}"
+            self.send_file(f"{name}/{path}", self.stand_in.repositories[name].served(path), {})
 
     def _readable(self, name: str, revision: str, *, content: bool = False) -> Repository | None:
         """Return the repository if the token may read it, and answer with the Hub's refusal otherwise."""
@@ -299,73 +330,4 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: int, code: str | None, message: str) -> None:
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
-        self._answer(status, json.dumps({"error": message}).encode(), headers)
-
-    def _send_file(self, content: bytes | Ghost, headers: Mapping[str, str]) -> None:
-        size = content.bytes if isinstance(content, Ghost) else len(content)
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
-        if self.fault and self.fault.ignore_range:
-            self._answer(200, content.part(0, size) if isinstance(content, Ghost) else content, headers)
-        elif not asked:
-            self._answer(200, b"" if isinstance(content, Ghost) else content, headers)
-        elif asked[2] and int(asked[1]) >= size:
-            self._answer(416, b"", {**headers, "Content-Range": f"bytes */{size}"})
-        else:
-            start, end = int(asked[1]), min(int(asked[2] or size), size - 1) + 1
-            body = content.part(start, end - start) if isinstance(content, Ghost) else content[start:end]
-            sent = f"bytes {start}-{start + len(body) - 1}/{size}"
-            self._answer(206, body, {**headers, "Content-Range": sent})
-
-    def _answer_json(self, status: int, value: Any, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._answer(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
-
-    def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        fault = self.fault
-        if fault and fault.body is not None:
-            body = fault.body
-        if fault and fault.flip is not None:
-            body = body[: fault.flip] + bytes([body[fault.flip] ^ 1]) + body[fault.flip + 1 :]
-        self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if fault and fault.cut_after is not None:
-            body, self.close_connection = body[: fault.cut_after], True
-        with self._noting_who_leaves():
-            self.wfile.write(body)
-
-    def _drip(self, fault: Fault) -> None:
-        self.close_connection = True
-        self.send_response(fault.status or 200)
-        for name, value in fault.headers.items():
-            self.send_header(name, value)
-        with self._noting_who_leaves():
-            if fault.drip == "headers":
-                self.flush_headers()
-                self.wfile.write(b"X-Slow: ")
-            else:
-                self.send_header("Content-Length", str(2**40))
-                self.end_headers()
-                self.wfile.write(fault.body or b"")
-            self.stand_in.drip(self.wfile.write)
-
-    @contextlib.contextmanager
-    def _noting_who_leaves(self) -> Iterator[None]:
-        try:
-            yield
-        except ConnectionError:
-            self.close_connection = True
-            self.stand_in.left.set()
-
-
-def _bytes(content: bytes | Ghost) -> bytes:
-    return repr(content).encode() if isinstance(content, Ghost) else content
-
-
-def _sha256(content: bytes | Ghost) -> str:
-    return hashlib.sha256(_bytes(content)).hexdigest()
-
-
-def _git_sha1(content: bytes | Ghost) -> str:
-    body = _bytes(content)
-    return hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        self.answer(status, json.dumps({"error": message}).encode(), headers)
