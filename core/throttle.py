@@ -13,11 +13,16 @@ _BURST_SECONDS: Final = 0.25
 class Throttle:
     """Lets `bytes_per_second` pass, with a burst of a quarter second; `None` lets everything pass. Thread-safe.
 
-    Whoever takes pays afterwards: the bytes that are taken now are waited for before the next ones. `clock` returns
-    seconds that never go back.
+    It is a token bucket whose level may go below zero: whoever takes waits until it is back there, and those who come
+    later wait behind. `clock` returns seconds that never go back.
+
+    Raises:
+        ValueError: the rate lets nothing pass.
     """
 
     def __init__(self, bytes_per_second: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if bytes_per_second is not None and bytes_per_second <= 0:
+            raise ValueError("a rate that lets nothing pass")
         self._rate = bytes_per_second
         self._clock = clock
         self._lock = threading.Lock()

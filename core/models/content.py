@@ -37,7 +37,7 @@ class ContentCheck:
         """The SHA-256 (hex) of what has passed."""
         return self._sha256.hexdigest()
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: bytes | memoryview) -> None:
         """Take in the next bytes.
 
         Raises:

@@ -12,8 +12,8 @@ from core.models.content import ContentCheck, whole, wrong_size
 from core.models.facts import ModelFile
 from core.models.paths import refuse_odd_paths
 
-_AT_ONCE: Final = 8 * 2**20
-"""Bytes that are read at once: as many as are mostly asked for, so that they need not be joined."""
+_AT_ONCE: Final = 2**20
+"""Bytes that are read at once."""
 _ANEW: Final = "It changed since it was looked at: make the plan anew."
 
 

@@ -13,8 +13,8 @@ from core.models.hub_failures import nonsense
 from core.models.hub_places import AT_THE_HUB, FilePlaces
 from core.models.hub_requests import HubRequests, Repository
 
-_BATCH: Final = 2**20
-"""Bytes of a large file that are taken at once."""
+_BATCH: Final = 2**18
+"""Bytes of a large file that are taken at once. Four times as many save little time, and take 4 MiB for each thread."""
 _MOST_SKIPPED: Final = 8 * 2**20
 """Bytes that may be read and dropped to reach a range, of a server that sends files from their beginning only."""
 _PARTIAL: Final = 206

@@ -193,7 +193,7 @@ def test_a_cut_stream_is_taken_up_where_it_broke(store: S3Objects, clients: Clie
     file = listed(store, bucket)["model.safetensors"]
     with answered(clients, cuts := Cuts(WEIGHTS, 1000, 2**20 - 1000, 0)):
         assert b"".join(source(store, bucket).read(file, CancelToken())) == WEIGHTS
-    assert cuts.asked == [None, *(f"bytes={begin}-{len(WEIGHTS) - 1}" for begin in (1000, 2**20, 2**20))]
+    assert cuts.asked == [None, "bytes=1000-", f"bytes={2**20}-", f"bytes={2**20}-"]
     assert set(cuts.versions) == {f'"{file.etag}"'}
 
 

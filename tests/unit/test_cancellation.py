@@ -55,3 +55,32 @@ def test_all_who_wait_are_woken_and_whoever_comes_later_does_not_wait() -> None:
 def test_a_signal_that_comes_while_a_wait_begins_is_heard() -> None:
     done = subprocess.run([sys.executable, "-c", _HAMMER], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout == "done\n", done.stderr
+
+
+def test_a_child_is_stopped_by_its_parent_and_not_the_other_way_round() -> None:
+    parent = CancelToken()
+    child, sibling = parent.child(), parent.child()
+    grandchild = child.child()
+    child.cancel()
+    assert [token.cancelled for token in (parent, child, sibling, grandchild)] == [False, True, False, True]
+    sibling.check()
+    parent.cancel()
+    for token in (parent, sibling, sibling.child()):
+        with pytest.raises(CancelledByUser):
+            token.check()
+
+
+def test_a_child_that_waits_hears_its_parent() -> None:
+    parent = CancelToken()
+    waits = threading.Event()
+
+    def stop() -> None:
+        waits.wait(60)
+        parent.cancel()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    waits.set()
+    with pytest.raises(CancelledByUser):
+        parent.child().child().wait(600)
+    stopping.join()

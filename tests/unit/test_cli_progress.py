@@ -28,7 +28,7 @@ def _run(stream: io.StringIO, *events: Event) -> str:
 
 
 def _upload(done: int) -> Event:
-    return Event("d", "upload", "progress", "Uploading", done=done, total=1000, unit="bytes")
+    return Event("d", "upload", "progress", "Uploading", done=done, total=999, unit="bytes")
 
 
 _STARTED = Event("d", "upload", "started", "Uploading to s3://b/k")
@@ -36,12 +36,12 @@ _FINISHED = Event("d", "upload", "finished", "s3://b/k")
 
 
 def test_without_a_terminal_progress_is_plain_lines_in_quarters() -> None:
-    shown = _run(io.StringIO(), _STARTED, *(_upload(done) for done in range(0, 1001, 10)), _FINISHED)
+    shown = _run(io.StringIO(), _STARTED, *(_upload(done) for done in range(0, 1000, 10)), _FINISHED)
     assert shown.splitlines() == [
         "Upload: Uploading to s3://b/k",
-        "Upload: Uploading (250 B of 1 kB)",
-        "Upload: Uploading (500 B of 1 kB)",
-        "Upload: Uploading (750 B of 1 kB)",
+        "Upload 25%: 250 of 999 B",
+        "Upload 50%: 500 of 999 B",
+        "Upload 75%: 750 of 999 B",
         "Upload: s3://b/k (0:00)",
     ]
     assert "\x1b" not in shown
@@ -50,7 +50,7 @@ def test_without_a_terminal_progress_is_plain_lines_in_quarters() -> None:
 
 def test_on_a_terminal_the_line_of_a_stage_moves() -> None:
     shown = _run(_Terminal(), _STARTED, _upload(500), _FINISHED)
-    assert "██████████░░░░░░░░░░  50 %" in shown
+    assert "██████████░░░░░░░░░░  50 %  500 of 999 B" in shown
     assert shown.endswith("\n")
     assert "✓" in shown.splitlines()[-1]
 
@@ -94,7 +94,7 @@ def test_each_event_is_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> Non
     lines(_upload(500))
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["stage"], first["kind"], first["done"]) == ("upload", "started", None)
-    assert (second["done"], second["total"], second["unit"]) == (500, 1000, "bytes")
+    assert (second["done"], second["total"], second["unit"]) == (500, 999, "bytes")
 
 
 def test_a_failure_that_no_event_told_of_becomes_the_last_event(capsys: pytest.CaptureFixture[str]) -> None:
