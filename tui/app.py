@@ -26,7 +26,9 @@ from tui.workspace import Workspace
 
 if TYPE_CHECKING:
     from core.account import Account, Identity
+    from core.deployments.ledger import Deployment
     from tui.deployer import Deployer
+    from tui.screens.deployment import DeploymentScreen
 
 NEEDS_TERMINAL: Final = (
     "sagewizard: the full-screen program needs a terminal on stdin and stderr, and TERM other than “dumb”.\n"
@@ -118,6 +120,20 @@ class SagewizardApp(App[int]):
     def _identified(self, identity: "Identity") -> None:
         self.workspace.identity = identity
         self.workspace.account_changed.publish(None)
+        if (account := self.workspace.account) is not None:
+            self.calls.start(
+                "unfinished", lambda _: calls.unfinished_deployments(account), self._found_unfinished, lambda _: None
+            )
+
+    def _found_unfinished(self, found: "tuple[tuple[Deployment, SagewizardError], ...]") -> None:
+        """List what earlier sessions left to be gone on with; what cannot be read is no hindrance."""
+        from tui.runs import earlier_run
+
+        known = {run.deployment for run in self.workspace.runs}
+        earlier = [earlier_run(deployment, why) for deployment, why in found if deployment.id not in known]
+        self.workspace.runs[:0] = earlier
+        for run in earlier:
+            self.workspace.run_changed.publish(run)
 
     def _not_opened(self, problem: SagewizardError) -> None:
         self.workspace.account = None
@@ -140,7 +156,15 @@ class SagewizardApp(App[int]):
     def _start_run(self, message: navigation.StartRun) -> None:
         from tui.screens.deployment import DeploymentScreen
 
-        screen = DeploymentScreen(self.workspace, self.deployer.start(message.plan))
+        self._show_run(DeploymentScreen(self.workspace, self.deployer.start(message.plan)))
+
+    @on(navigation.ResumeRun)
+    def _resume_run(self, message: navigation.ResumeRun) -> None:
+        from tui.screens.deployment import DeploymentScreen
+
+        self._show_run(DeploymentScreen(self.workspace, self.deployer.resume(message.run)))
+
+    def _show_run(self, screen: "DeploymentScreen") -> None:
         while len(self.screen_stack) > _OVER_HOME:
             self.pop_screen()
         if len(self.screen_stack) == _OVER_HOME:

@@ -109,6 +109,7 @@ def make_plan(account: "Account", draft: "Draft") -> "Plan":
         context=draft.context,
         concurrency=draft.concurrency,
         convert=draft.convert,
+        form=draft.form,
     )
     return planner.make_plan(draft.facts, draft.weights, draft.table, choices, account)
 
@@ -142,6 +143,36 @@ def deploy(
     from core.deployments import runner
 
     return runner.deploy(plan, account, hub(), emit=emit, cancel=cancel)
+
+
+def resume(
+    deployment: str, account: "Account", hub: "Callable[[], HubClient]", emit: "Emit", cancel: CancelToken
+) -> "Deployment":
+    """Go on with the deployment of that id, from what it has made, until its endpoint is in service."""
+    from core.deployments import runner
+
+    return runner.resume(deployment, account, hub(), emit=emit, cancel=cancel)
+
+
+def unfinished_deployments(account: "Account") -> "tuple[tuple[Deployment, SagewizardError], ...]":
+    """Return what was begun in this account and region and can be gone on with, oldest first, each with why it ended.
+
+    What has an endpoint already is left out: that is among the endpoints.
+    """
+    from core.deployments.ledger import list_deployments
+
+    here, found = (account.identity().account_id, account.region), []
+    for deployment in reversed(list_deployments(account.ledgers)):
+        kinds = {resource.kind for resource in deployment.existing}
+        if (deployment.account_id, deployment.region) != here or not kinds or "endpoint" in kinds:
+            continue
+        on, off = (account.command(f"{verb} {deployment.id}") for verb in ("resume", "rollback"))
+        fix = f"Go on from here with {on}; {off} removes what is there."
+        if deployment.status == "interrupted":
+            found.append((deployment, SagewizardError("The program ended before this was done.", fix=fix)))
+        elif deployment.status == "failed" and f"resume {deployment.id}" in (deployment.fix or ""):
+            found.append((deployment, SagewizardError(deployment.cause or "It failed.", fix=deployment.fix or fix)))
+    return tuple(found)
 
 
 def may_be_left(account: "Account", deployment: str) -> bool:

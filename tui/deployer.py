@@ -13,6 +13,9 @@ from tui.runs import DeploymentRun
 from tui.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.deployments.events import Emit
     from core.deployments.ledger import Resource
 
 _WARNING_SECONDS: Final = 30.0
@@ -28,8 +31,24 @@ class Deployer:
 
     def start(self, plan: Plan) -> DeploymentRun:
         """Begin to carry out a plan."""
-        run, workspace = DeploymentRun(plan, draft=self._workspace.draft), self._workspace
+        workspace = self._workspace
+        return self._begin(
+            DeploymentRun(plan, draft=workspace.draft),
+            lambda run, emit: calls.deploy(plan, workspace.open_account(), lambda: workspace.hub, emit, run.cancel),
+        )
 
+    def resume(self, failed: DeploymentRun) -> DeploymentRun:
+        """Begin to go on with a run that failed; it is put aside for the new one, which has its ledger and answers."""
+        workspace = self._workspace
+        failed.left, failed.dismissed = False, True
+        return self._begin(
+            DeploymentRun(failed.plan, draft=failed.draft, deployment=failed.deployment),
+            lambda run, emit: calls.resume(
+                run.deployment, workspace.open_account(), lambda: workspace.hub, emit, run.cancel
+            ),
+        )
+
+    def _begin(self, run: DeploymentRun, carry_out: "Callable[[DeploymentRun, Emit], object]") -> DeploymentRun:
         def take_in(events: list[Event]) -> None:
             for event in events:
                 run.apply(event)
@@ -39,7 +58,7 @@ class Deployer:
         self._workspace.runs.append(run)
         self._calls.start(
             f"deploy-{len(self._workspace.runs)}",
-            lambda _: calls.deploy(plan, workspace.open_account(), lambda: workspace.hub, feed.put, run.cancel),
+            lambda _: carry_out(run, feed.put),
             lambda _: self._ready(run, feed),
             lambda problem: self._failed(run, feed, problem),
         )

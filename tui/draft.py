@@ -7,6 +7,7 @@ are kept where they still hold, dropped where they do not, with a note that says
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from core.artifacts.manifest import ArtifactForm
 from core.aws.roles import Role
 from core.deployments.plan import Plan
 from core.instances.fit import FitRow, FitTable
@@ -62,6 +63,8 @@ class Draft:
     remote_code: bool = False
     convert: bool = False
     """Whether pickled weights are turned into safetensors while they are packaged."""
+    form: ArtifactForm | None = None
+    """What the artifact is in S3, `None` as the engine and the size have it."""
     offers: Offers | None = None
     context: int | None = None
     concurrency: int = 1
@@ -89,6 +92,7 @@ class Draft:
             variant=None,
             remote_code=False,
             convert=False,
+            form=None,
             table=None,
             plan=None,
             notes=(),
@@ -128,6 +132,10 @@ class Draft:
     def with_conversion(self, convert: bool) -> "Draft":
         """Return the draft with pickled weights to be turned into safetensors, or not; their size stays the same."""
         return self if convert == self.convert else replace(self, convert=convert, plan=None)
+
+    def with_form(self, form: ArtifactForm | None) -> "Draft":
+        """Return the draft with the artifact's form; what an instance must hold is reckoned as for the form by size."""
+        return self if form == self.form else replace(self, form=form, plan=None)
 
     def with_offers(self, offers: Offers) -> "Draft":
         """Return the draft with the account's prices and quotas."""

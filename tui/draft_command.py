@@ -19,6 +19,8 @@ def command_line(draft: Draft, workspace: Workspace) -> str:
         words += ["--variant", draft.variant]
     if draft.convert:
         words += ["--convert-weights"]
+    if draft.form:
+        words += ["--form", draft.form]
     if draft.remote_code:
         words += ["--trust-remote-code"]
     if draft.demand_counts and draft.context:

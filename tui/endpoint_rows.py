@@ -80,7 +80,8 @@ def age_words(seconds: float) -> str:
 
 
 def _run_row(run: "DeploymentRun") -> EndpointRow:
-    status, doing = {"failed": ("Failed", ""), "cancelled": ("OutOfService", "stopped")}.get(
+    failed = "interrupted" if run.interrupted else ""
+    status, doing = {"failed": ("Failed", failed), "cancelled": ("OutOfService", "stopped")}.get(
         run.word, ("Creating", run.doing)
     )
     return EndpointRow(

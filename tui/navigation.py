@@ -41,6 +41,10 @@ class OpenRun(_AboutRun):
     """Show a deployment of this session."""
 
 
+class ResumeRun(_AboutRun):
+    """Go on with a deployment that failed, from what it has made."""
+
+
 class StopRun(_AboutRun):
     """Stop a deployment and undo what it made."""
 

@@ -11,10 +11,11 @@ from typing import Final, Self, TextIO
 from core.deployments.events import Emit, Event, Stage
 from core.errors import SagewizardError
 from core.external_text import clean, clean_line
-from core.quantities import format_bytes, format_duration
+from core.quantities import format_duration
 from tui.interrupts import nothing_left
 from tui.output import styled
 from tui.session import Session
+from tui.transfer_words import all_words, amount_words, cells_of, cut_right, percent, transfer_words
 
 TITLES: Final[dict[Stage, str]] = {
     "inspect": "Inspect",
@@ -30,6 +31,10 @@ TITLES: Final[dict[Stage, str]] = {
 }
 _TITLE_WIDTH: Final = max(map(len, TITLES.values()))
 _BAR_WIDTH: Final = 20
+_WIDE: Final = 70
+"""From this many cells on there is room for a bar beside the numbers."""
+_UNDOING: Final[frozenset[Stage]] = frozenset({"rollback", "delete"})
+_PLAIN_MARKS: Final = str.maketrans({"·": "|", "…": "~"})
 _REPAINT_SECONDS: Final = 0.25
 _PLAIN_STEPS: Final = 4
 """Where nobody watches a line change, progress is told in quarters."""
@@ -38,7 +43,7 @@ _PLAIN_STEPS: Final = 4
 class ProgressLines:
     """Shows each stage on a line of its own: one that moves on a terminal, plain lines elsewhere.
 
-    Use it as a context manager; events come from any thread.
+    Stages that go on at once share the line that moves. Use it as a context manager; events come from any thread.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -47,9 +52,10 @@ class ProgressLines:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._ticker: threading.Thread | None = None
-        self._now: Event | None = None
+        self._now: dict[Stage, Event] = {}
+        """What was told last of each stage under way, the newest last."""
         self._begun: dict[Stage, float] = {}
-        self._told = 0
+        self._told: dict[Stage, int] = {}
 
     def __enter__(self) -> Self:
         if self._live:
@@ -64,13 +70,13 @@ class ProgressLines:
         with self._lock:
             if self._live and self._now:
                 self._write("\r\x1b[K")
-                self._now = None
+                self._now.clear()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         with self._lock:
             if event.kind == "started":
-                self._begun[event.stage], self._told = time.monotonic(), 0
+                self._begun[event.stage], self._told[event.stage] = time.monotonic(), 0
             if event.kind in {"started", "progress"}:
                 self._show_progress(event)
             else:
@@ -79,22 +85,37 @@ class ProgressLines:
     def _show_progress(self, event: Event) -> None:
         if event.stage == "ready":
             return  # it is over as soon as it is begun
-        self._now = event
+        if event.stage in _UNDOING and event.kind == "started":
+            self._now.clear()  # what failed goes on no more
+        self._now.pop(event.stage, None)
+        self._now[event.stage] = event
         if self._live:
             self._paint()
-            return
+        elif event.kind == "started":
+            self._write(f"{TITLES[event.stage]}: {event.message}\n")
+        else:
+            self._show_quarter(event)
+
+    def _show_quarter(self, event: Event) -> None:
         quarter = _PLAIN_STEPS * event.done // event.total if event.done is not None and event.total else 0
-        if event.kind == "started" or self._told < quarter < _PLAIN_STEPS:
-            self._told = quarter
-            self._write(f"{TITLES[event.stage]}: {event.message}{_amount(event)}\n")
+        if not self._told.get(event.stage, 0) < quarter < _PLAIN_STEPS:
+            return
+        self._told[event.stage] = quarter
+        title = TITLES[event.stage]
+        if event.unit == "bytes":
+            self._write(f"{title} {percent(event)}%: {all_words(event)}\n")
+        else:
+            self._write(f"{title}: {clean_line(event.message)} ({amount_words(event)})\n")
 
     def _show_line(self, event: Event) -> None:
         if self._live:
             self._write("\r\x1b[K")
         self._write(self._finished_line(event) + "\n")
-        if event.kind in {"finished", "failed"}:
-            self._now = None
-        elif self._live and self._now:
+        if event.kind == "failed":
+            self._now.clear()
+        elif event.kind == "finished":
+            self._now.pop(event.stage, None)
+        if self._live:
             self._paint()
 
     def _finished_line(self, event: Event) -> str:
@@ -121,23 +142,39 @@ class ProgressLines:
         return (self._stream.encoding or "").lower().replace("-", "") == "utf8"
 
     def _paint(self) -> None:
-        event = self._now
-        if event is None:
+        if not self._now:
             return
-        text = f"  {TITLES[event.stage].ljust(_TITLE_WIDTH)}  {self._bar(event)}{clean_line(event.message)}"
-        text += f"{_amount(event)}  {self._elapsed(event)}"
         try:
             width = os.get_terminal_size(self._stream.fileno()).columns
         except OSError:
             width = 80
-        self._write(f"\r{text[: width - 1]}\x1b[K")
+        line = cut_right(self._line(width - 1), width - 1)
+        self._write(f"\r{line if self._fancy else line.translate(_PLAIN_MARKS)}\x1b[K")
 
-    def _bar(self, event: Event) -> str:
-        if event.done is None or not event.total:
+    def _line(self, cells: int) -> str:
+        """Return the line of what is under way: of several stages how far each is, and more of the one behind."""
+        counted = [event for event in self._in_order if event.unit == "bytes" and percent(event) is not None]
+        if len(self._now) > 1 and counted:
+            head = f"  {' · '.join(_head(event) for event in self._in_order)}  "
+            return head + transfer_words(counted[-1], cells - cells_of(head), with_percent=False)
+        event = list(self._now.values())[-1]
+        head = f"  {TITLES[event.stage].ljust(_TITLE_WIDTH)}  {self._bar(event, _BAR_WIDTH if cells >= _WIDE else 0)}"
+        if counted:
+            return head + transfer_words(event, cells - cells_of(head), with_percent=False)
+        amount = f" ({amount_words(event)})" if event.total else ""
+        return f"{head}{clean_line(event.message)}{amount}  {self._elapsed(event)}"
+
+    @property
+    def _in_order(self) -> list[Event]:
+        return [self._now[stage] for stage in TITLES if stage in self._now]
+
+    def _bar(self, event: Event, width: int) -> str:
+        share = percent(event)
+        if share is None:
             return ""
-        filled = min(_BAR_WIDTH, _BAR_WIDTH * event.done // event.total)
         full, empty = ("█", "░") if self._fancy else ("#", ".")
-        return f"{full * filled}{empty * (_BAR_WIDTH - filled)} {100 * event.done // event.total:3} %  "
+        filled = width * share // 100
+        return f"{full * filled}{empty * (width - filled)} ".lstrip() + f"{share:3} %  "
 
     def _tick(self) -> None:
         while not self._ended.wait(_REPAINT_SECONDS):
@@ -152,12 +189,9 @@ class ProgressLines:
             self._live = False  # the terminal went away; the run goes on
 
 
-def _amount(event: Event) -> str:
-    if event.done is None or not event.total:
-        return ""
-    if event.unit == "bytes":
-        return f" ({format_bytes(event.done)} of {format_bytes(event.total)})"
-    return f" ({event.done} of {event.total}{f' {event.unit}' if event.unit else ''})"
+def _head(event: Event) -> str:
+    share = percent(event)
+    return TITLES[event.stage] if share is None else f"{TITLES[event.stage]} {share}%"
 
 
 @contextmanager

@@ -5,7 +5,7 @@ a time, so that a chatty log costs one redraw.
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,6 +16,7 @@ from core.errors import SagewizardError
 from tui.log_lines import time_of_day, without_stamp
 
 if TYPE_CHECKING:
+    from core.deployments.ledger import Deployment
     from tui.draft import Draft
 
 StageWord = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -26,7 +27,10 @@ LOG_LINES: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StageLine:
-    """How far one stage is. `done` and `total` count `unit`; times are UTC."""
+    """How far one stage is. `done` and `total` count `unit`; times are UTC.
+
+    While it goes on `rate` is in bytes a second, `seconds_left` what is left at that rate, `file` the path under way.
+    """
 
     stage: Stage
     word: StageWord = "waiting"
@@ -36,6 +40,9 @@ class StageLine:
     unit: Unit | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    rate: float | None = None
+    seconds_left: float | None = None
+    file: str | None = None
 
     @property
     def fraction(self) -> float | None:
@@ -57,7 +64,22 @@ class StageLine:
             return StageLine(self.stage, "done", event.message, self.total, self.total, self.unit, started, event.at)
         if event.kind == "failed":
             return StageLine(self.stage, "failed", event.message, self.done, self.total, self.unit, started, event.at)
-        return StageLine(self.stage, "running", event.message, event.done, event.total, event.unit, started, None)
+        return StageLine(
+            self.stage,
+            "running",
+            event.message,
+            event.done,
+            event.total,
+            event.unit,
+            started,
+            rate=event.rate,
+            seconds_left=event.seconds_left,
+            file=event.file,
+        )
+
+    def ending(self, word: StageWord, at: datetime) -> "StageLine":
+        """Return the line as it is when it goes on no more."""
+        return replace(self, word=word, ended=self.ended or at, rate=None, seconds_left=None, file=None)
 
 
 @dataclass
@@ -78,6 +100,8 @@ class DeploymentRun:
     """The id that its ledger has; empty before its first event."""
     left: bool = False
     """Whether it ended and something of it may still be in the account."""
+    interrupted: bool = False
+    """Whether an earlier session was ended before this one came to its end."""
     dismissed: bool = False
     """Whether a person has seen how it ended, and wants to see no more of it."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -99,6 +123,12 @@ class DeploymentRun:
         return self.word in ("failed", "cancelled") and not self.dismissed
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether what it made was left to be gone on with; also where going on failed before it had begun."""
+        named = self.problem is not None and f"resume {self.deployment}" in self.problem.fix
+        return self.word == "failed" and self.left and bool(self.deployment) and (named or self.current is None)
+
+    @property
     def doing(self) -> str:
         """What it is at, in a word or two: `upload 40%`."""
         line = self.current
@@ -115,15 +145,23 @@ class DeploymentRun:
 
     @property
     def current(self) -> StageLine | None:
-        """The stage that goes on now; the last one that was begun when none does."""
+        """The stage that goes on now; the last one that was begun when none does.
+
+        Of several at once it is the last whose end can be foreseen: what it waits for is further on.
+        """
         begun = [line for line in self.stages.values() if line.word != "waiting"]
         running = [line for line in begun if line.word == "running"]
-        return running[-1] if running else begun[-1] if begun else None
+        counted = [line for line in running if line.fraction is not None]
+        if counted or running:
+            return counted[-1] if counted else running[0]
+        return begun[-1] if begun else None
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
         self.deployment = event.deployment
         line = self.stages.get(event.stage, StageLine(event.stage))
+        if event.stage == "rollback" and event.kind == "started":
+            self._end_running("stopped", event.at)  # which of them failed is told at the end
         self.stages[event.stage] = line.after(event)
         text = _log_text(event)
         if text:
@@ -134,12 +172,29 @@ class DeploymentRun:
         """Take in how it ended."""
         now = datetime.now(UTC)
         self.word, self.problem, self.ended = word, problem, now
-        for stage, line in self.stages.items():
-            if line.word == "running" or (line.word == "failed" and word == "cancelled"):
-                ended: StageWord = "stopped" if word == "cancelled" else "failed"
-                self.stages[stage] = StageLine(
-                    stage, ended, line.message, line.done, line.total, line.unit, line.started, now
-                )
+        if word == "cancelled":
+            for line in [line for line in self.stages.values() if line.word == "failed"]:
+                self.stages[line.stage] = line.ending("stopped", now)
+        known = any(line.word == "failed" for line in self.stages.values())
+        self._end_running("stopped" if word == "cancelled" or known else "failed", now)
+
+    def _end_running(self, word: StageWord, at: datetime) -> None:
+        for line in [line for line in self.stages.values() if line.word == "running"]:
+            self.stages[line.stage] = line.ending(word, at)
+
+
+def earlier_run(found: "Deployment", problem: SagewizardError) -> DeploymentRun:
+    """Return a deployment of an earlier session that may be gone on with; `problem` says why it ended, and how."""
+    return DeploymentRun(
+        found.plan,
+        word="failed",
+        problem=problem,
+        deployment=found.id,
+        left=True,
+        interrupted=True,
+        started=found.created,
+        ended=found.created,
+    )
 
 
 def _log_text(event: Event) -> str:

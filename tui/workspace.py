@@ -88,6 +88,12 @@ class Workspace:
                 said = (
                     f"{run.name} was left while it was being deployed ({run.doing}). What exists of it may cost money."
                 )
+            elif run.interrupted:  # nothing of this session
+                continue
+            elif run.can_go_on:
+                on, off = (command(verb, run.deployment) for verb in ("resume", "rollback"))
+                lines.append(f"{run.name} is not deployed yet. Go on: {on} · remove what is there: {off}\n")
+                continue
             elif run.left:
                 ended = "was stopped" if run.word == "cancelled" else "failed"
                 said = f"{run.name} {ended}, and not all that was made for it could be removed."

@@ -35,13 +35,13 @@ def address(stand: Stand) -> str:
     return f"s3://{BUCKET}/llms/small/"
 
 
-def planned(stand: Stand, address: str, name: str) -> Any:
+def planned(stand: Stand, address: str, name: str, **choices: Any) -> Any:
     account = stand.account
     facts = inspect_model(parse_reference(address), stand.hub, CancelToken(), S3Objects(account.clients))
     weights = select_weight_set(facts)
     table = survey(facts, weights, fetch_offers(account.clients, cancel=CancelToken()), engines=DEPLOYABLE)
     template = write_template(stand.folder / "template", ECHO)
-    return make_plan(facts, weights, table, Choices(name=name, template=str(template)), account)
+    return make_plan(facts, weights, table, Choices(name=name, template=str(template), **choices), account)
 
 
 def test_a_model_in_s3_is_deployed_and_answers(stand: Stand, address: str) -> None:
@@ -55,6 +55,63 @@ def test_a_model_in_s3_is_deployed_and_answers(stand: Stand, address: str) -> No
     assert stand.left_of("from-s3") == []
     s3 = stand.account.clients.get("s3")
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] > 3  # what was there stays
+
+
+def test_the_files_of_a_tree_are_copied_by_s3_itself(stand: Stand, address: str) -> None:
+    sent: dict[str, int] = {}
+    s3 = stand.account.clients.get("s3")
+
+    def note(request: Any, **_: Any) -> None:
+        if request.method == "PUT" and b"x-amz-copy-source" not in {name.lower().encode() for name in request.headers}:
+            key = request.url.partition("?")[0].rpartition("/model/")[2]
+            sent[key] = int(request.headers.get("Content-Length") or 0)
+
+    plan = planned(stand, address, "copied", form="prefix")
+    s3.meta.events.register("before-send.s3", note)
+    try:
+        identifier = stand.deploy(plan)
+    finally:
+        s3.meta.events.unregister("before-send.s3", note)
+    assert "code/inference.py" in sent
+    assert not set(sent) & {file.path for file in plan.model.files}, "nothing of the model passed through here"
+    data = stand.account.clients.get("sagemaker").describe_model(ModelName="copied")["PrimaryContainer"]
+    where = data["ModelDataSource"]["S3DataSource"]["S3Uri"]
+    bucket, _, prefix = where.removeprefix("s3://").partition("/")
+    for path in (stand.folder / "model").iterdir():
+        assert s3.get_object(Bucket=bucket, Key=f"{prefix}{path.name}")["Body"].read() == path.read_bytes()
+    answer = invoke(stand.account, "copied", b'"hello"', content_type="application/json", cancel=CancelToken())
+    assert b"heard hello" in answer.body
+    stand.remove(identifier)
+    assert stand.left_of("copied") == []
+
+
+def test_a_key_of_ones_own_encrypts_the_artifact_and_the_role_may_decrypt(stand: Stand, address: str) -> None:
+    key = "alias/models"
+    identifier = stand.deploy(planned(stand, address, "encrypted", kms_key=key), wait=False)
+    get = stand.account.clients.get
+    where = get("sagemaker").describe_model(ModelName="encrypted")["PrimaryContainer"]["ModelDataUrl"]
+    bucket, _, name = where.removeprefix("s3://").partition("/")
+    head = get("s3").head_object(Bucket=bucket, Key=name)
+    assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key)
+    (policy,) = get("iam").list_role_policies(RoleName="sagewizard-encrypted-us-east-1")["PolicyNames"]
+    found = get("iam").get_role_policy(RoleName="sagewizard-encrypted-us-east-1", PolicyName=policy)
+    allowed = {statement["Sid"]: statement for statement in found["PolicyDocument"]["Statement"]}
+    assert allowed["DecryptArtifact"]["Action"] == "kms:Decrypt"
+    assert key in str(allowed["DecryptArtifact"]["Condition"])
+    stand.remove(identifier)
+    assert stand.left_of("encrypted") == []
+
+
+def test_a_bucket_that_is_named_and_absent_is_made_and_goes_again(stand: Stand, address: str) -> None:
+    plan = planned(stand, address, "own-bucket", bucket="a-bucket-of-mine", form="prefix")
+    assert "made when it is absent" in plan.reasons["artifact.bucket"]
+    identifier = stand.deploy(plan, wait=False)
+    s3 = stand.account.clients.get("s3")
+    assert all(s3.get_public_access_block(Bucket="a-bucket-of-mine")["PublicAccessBlockConfiguration"].values())
+    rules = s3.get_bucket_lifecycle_configuration(Bucket="a-bucket-of-mine")["Rules"]
+    assert [rule["AbortIncompleteMultipartUpload"] for rule in rules] == [{"DaysAfterInitiation": 7}]
+    stand.remove(identifier)
+    assert "a-bucket-of-mine" not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
 
 
 def test_a_model_that_changed_in_s3_since_its_plan_is_refused(stand: Stand, address: str) -> None:

@@ -191,3 +191,18 @@ def a_failed_run(message: str = "worker died with code 1") -> DeploymentRun:
     run.finish("failed", problem)
     run.ended = at + timedelta(seconds=3)
     return run
+
+
+def a_transferring_run() -> DeploymentRun:
+    """Return a run that packages and uploads at once, for 47 seconds by now."""
+    run = DeploymentRun(a_plan(), started=BEGUN)
+    at = BEGUN + timedelta(seconds=3)
+    total, file = 3_100_000_000, "model/model-0000{}-of-00046.safetensors"
+    run.apply(Event("d1", "inspect", "started", "Checking org/tiny and the account", at=BEGUN))
+    run.apply(Event("d1", "inspect", "finished", "All as planned", at=at))
+    run.apply(Event("d1", "package", "started", "Reading 3.1 GB to be stored as one model.tar.gz", at=at))
+    run.apply(Event("d1", "upload", "started", "Uploading to s3://sagemaker-us-east-1-123456789012", at=at))
+    for stage, done, number, rate in (("package", 1_290_000_000, 3, 90e6), ("upload", 1_160_000_000, 2, 84.2e6)):
+        told = Event("d1", stage, "progress", "On", done, total, "bytes", file.format(number), rate, 23.4, at=at)  # type: ignore[arg-type]
+        run.apply(told)
+    return run

@@ -6,6 +6,7 @@ import pytest
 
 from core.account import Account, open_account
 from core.cancellation import CancelToken
+from core.deployments.ledger import Ledger, list_deployments
 from core.deployments.plan import Plan
 from core.deployments.planner import Choices, make_plan
 from core.deployments.runner import deploy
@@ -103,6 +104,24 @@ async def test_a_failure_keeps_the_log_and_says_why_and_what_is_left(account: _A
         await pilot.press("d")
         await until(pilot, lambda: "No endpoints in us-east-1" in shown(app), "the empty list")
         assert app.workspace.farewell == ""
+
+
+async def test_what_an_earlier_session_began_is_gone_on_with_from_home(account: _Account) -> None:
+    opened = account.account
+    account_id = opened.identity().account_id
+    with Ledger.start(opened.ledgers, account.plan("begun", ECHO), account_id) as ledger:
+        ledger.record("bucket", f"sagemaker-us-east-1-{account_id}", "creating")  # then its session was killed
+    app = SagewizardApp(SANDBOX)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until_shown(pilot, "✗ interrupted")
+        await pilot.press("enter")
+        await until_screen(pilot, DeploymentScreen)
+        await until_shown(pilot, "r Resume")
+        await pilot.press("r")
+        chat = await until_screen(pilot, ChatScreen, _ENDS_SECONDS)
+        await until(pilot, lambda: chat.is_open, "the conversation")
+        assert account.names() == ["begun"]
+        assert [found.status for found in list_deployments(opened.ledgers) if found.endpoint == "begun"] == ["ready"]
 
 
 async def test_stopping_undoes_what_was_made(account: _Account, tmp_path: Path) -> None:

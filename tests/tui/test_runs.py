@@ -41,7 +41,7 @@ def test_progress_is_shown_in_bytes_and_never_beyond_the_end() -> None:
     assert line.fraction is None
     half = line.after(Event("d", "upload", "progress", "Uploading", 5_000_000, 10_000_000, "bytes", at=BEGUN))
     assert half.fraction == 0.5
-    assert stage_words(half) == "5 MB of 10 MB"
+    assert stage_words(half, 20) == "50%   5.0 of 10.0 MB"
     assert bar(half, BEGUN).count("━") == 7
     over = line.after(Event("d", "upload", "progress", "Uploading", 12, 10, "bytes", at=BEGUN))
     assert over.fraction == 1.0

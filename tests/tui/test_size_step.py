@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 from textual.widgets import Checkbox, DataTable, Input, Select
 
+from core.artifacts.manifest import ArtifactForm
+from core.deployments import planner
+from core.deployments.planner import Choices
 from core.instances.breakdown import break_down
 from core.models.facts import ModelFacts, ModelFile
 from core.models.remote_code import RemoteCode
 from core.quantities import format_bytes, format_memory
 from tests.tui.driving import Stage, settled, shown, type_text, until, until_screen, until_shown, words
 from tests.tui.samples import a_fitted_draft, gguf_facts, language_facts, picture_facts, some_offers
+from tui import calls
 from tui.draft import Draft
 from tui.draft_command import command_line
 from tui.screens.arithmetic import ArithmeticScreen
@@ -260,6 +264,52 @@ async def test_pickled_weights_can_be_converted_and_safetensors_need_not() -> No
         await _open(app, a_fitted_draft(facts))
         await until_shown(pilot, "15.2 GB in 4 shards")
         assert "Turn the pickled" not in await settled(pilot)
+
+
+@sized
+async def test_the_form_of_the_artifact_can_be_chosen_and_given_back(size: tuple[int, int]) -> None:
+    app = Stage()
+    async with app.run_test(size=size) as pilot:
+        screen = await _open(app, a_fitted_draft())
+        await until_shown(pilot, "What will be packaged, as Auto (as they are)")
+        assert "--form" not in screen.command
+        screen.query_one("#form", Select).focus()
+        await pilot.press("enter", "down", "enter")
+        await until(pilot, lambda: screen.draft.form == "archive", "the archive")
+        await until_shown(pilot, "packaged, as Archive (model.tar.gz)")
+        assert "--form archive --yes" in screen.command
+        await pilot.press("enter", "down", "enter")
+        await until(pilot, lambda: screen.draft.form == "prefix", "the files")
+        await until_shown(pilot, "packaged, as Files as they are")
+        await pilot.press("enter", "up", "up", "enter")
+        await until(pilot, lambda: screen.draft.form is None, "no choice")
+        assert "--form" not in screen.command
+
+
+async def test_until_the_instance_is_known_nobody_says_which_form_it_is_by_itself() -> None:
+    app = Stage()
+    facts = language_facts()
+    small = replace(facts, files=tuple(replace(file, bytes=file.bytes // 10) for file in facts.files))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await _open(app, replace(a_fitted_draft(small), table=None, offers=None))
+        await until_shown(pilot, "What will be packaged, as Auto ")
+        screen._offered(some_offers())
+        await until_shown(pilot, "What will be packaged, as Auto (model.tar.gz)")
+
+
+def test_another_model_has_its_form_by_itself_and_a_form_changes_no_instance() -> None:
+    draft = a_fitted_draft().with_form("archive")
+    assert draft.table == a_fitted_draft().table
+    assert draft.with_form("archive") is draft
+    assert draft.with_reference("org/another").form is None
+
+
+@pytest.mark.parametrize("form", [None, "archive", "prefix"])
+def test_the_form_reaches_the_planner(form: ArtifactForm | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Choices] = []
+    monkeypatch.setattr(planner, "make_plan", lambda _facts, _weights, _table, choices, _account: asked.append(choices))
+    calls.make_plan(None, a_fitted_draft().with_form(form))  # type: ignore[arg-type]
+    assert [choices.form for choices in asked] == [form]
 
 
 # -- the machine ------------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ from tui.workspace import Workspace
 _TICK_SECONDS: Final = 0.5
 _TALL_ROWS: Final = 32
 """From this height on all stages, a long problem and some of the log have room together."""
+_LOW_ROWS: Final = 20
+"""Below this height all stages leave no room for the log."""
 
 
 class DeploymentScreen(Screen[None]):
@@ -37,6 +39,7 @@ class DeploymentScreen(Screen[None]):
         Binding("escape", "leave", "Home", id="run.home", tooltip="Go home; a deployment under way goes on"),
         Binding("c", "stop", "Stop", id="run.stop", tooltip="Stop the deployment and undo what it made"),
         Binding("enter", "chat", "Chat", id="run.chat", tooltip="Chat with the endpoint"),
+        Binding("r", "resume", "Resume", id="run.resume", tooltip="Go on from what it has made"),
         Binding("e", "edit", "Change and retry", id="run.edit", tooltip="Back to the review with the same answers"),
         Binding("d", "put_aside", "Dismiss", id="run.dismiss", tooltip="Go home, and take it off the list there"),
     ]
@@ -105,7 +108,8 @@ class DeploymentScreen(Screen[None]):
         glyph, word, colour = run_status(self._run.word)
         elapsed = Content.styled(format_duration(self._run.seconds(now)), "$foreground")
         self.query_one("#run-word", Static).update(Content.assemble(in_colour(f"{glyph} {word}  ", colour), elapsed))
-        brief = self._run.word == "failed" and self.size.height < _TALL_ROWS  # the log must not be pushed out
+        least = _TALL_ROWS if self._run.word == "failed" else _LOW_ROWS if self._run.active else 0
+        brief = self.size.height < least  # the log must not be pushed out
         self.query_one(StageList).show(self._run, now, brief=brief)
 
     def _show_log(self) -> None:
@@ -122,7 +126,11 @@ class DeploymentScreen(Screen[None]):
                 return self._run.word == "running"
             case "chat":
                 return self._run.word == "ready"
-            case "edit" | "put_aside":
+            case "resume":
+                return self._run.can_go_on and not self._workspace.context.readonly
+            case "edit":  # of an earlier session the answers are not known
+                return self._run.word in ("failed", "cancelled") and not self._run.interrupted
+            case "put_aside":
                 return self._run.word in ("failed", "cancelled")
         return super().check_action(action, parameters)
 
@@ -140,6 +148,10 @@ class DeploymentScreen(Screen[None]):
     def action_chat(self) -> None:
         """Chat with the endpoint."""
         self.post_message(navigation.OpenChat(self._run.name))
+
+    def action_resume(self) -> None:
+        """Go on with it; this screen gives way to the new run's."""
+        self.post_message(navigation.ResumeRun(self._run))
 
     def action_edit(self) -> None:
         """Go back to the review with this run's answers; to the model when that is not as it was looked at."""

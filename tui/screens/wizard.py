@@ -26,7 +26,6 @@ from tui.widgets.steps.role_step import RoleStep
 from tui.widgets.steps.size_step import SizeStep
 from tui.widgets.steps.step import (
     Commit,
-    ConversionChosen,
     DemandChosen,
     DemandSettled,
     FormulasAsked,
@@ -34,6 +33,7 @@ from tui.widgets.steps.step import (
     JumpTo,
     ModelNamed,
     NameChosen,
+    PackagingChosen,
     Proceed,
     RemoteCodeChosen,
     RoleChosen,
@@ -267,9 +267,9 @@ class WizardScreen(Screen[None]):
     def _variant_chosen(self, event: VariantChosen) -> None:
         self._change("weights", lambda draft: draft.with_variant(event.name))
 
-    @on(ConversionChosen)
-    def _conversion_chosen(self, event: ConversionChosen) -> None:
-        self._set(self.draft.with_conversion(event.convert))
+    @on(PackagingChosen)
+    def _packaging_chosen(self, event: PackagingChosen) -> None:
+        self._set(event.change(self.draft))
 
     @on(RemoteCodeChosen)
     def _remote_code_chosen(self, event: RemoteCodeChosen) -> None:

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from core.models.facts import WeightSet
 from core.quantities import format_bytes
@@ -15,6 +15,7 @@ from tui.status_words import MUTED, in_cell
 from tui.widgets.bars import BarList
 from tui.widgets.fitted_table import FittedColumn, FittedTable
 from tui.widgets.steps.demand_line import DemandLine
+from tui.widgets.steps.form_choice import FormChoice
 from tui.widgets.steps.size_words import LABEL_CELLS, memory_bars, packaged_bars
 from tui.widgets.steps.step import FormulasAsked, Proceed, Step
 from tui.widgets.steps.weight_choice import WeightChoice
@@ -46,7 +47,7 @@ class SizeStep(Step):
 
     def compose(self) -> ComposeResult:
         """Lay out the sums, what can be turned, and the machine above the files."""
-        yield Static("What will be packaged", classes="question")
+        yield FormChoice(id="form-line")
         yield BarList(id="size-facts", label_cells=LABEL_CELLS)
         yield WeightChoice(id="weight-choice")
         yield DemandLine(id="demand-line")
@@ -63,6 +64,7 @@ class SizeStep(Step):
         weights = state.draft.weights
         self.query_one("#size-facts", BarList).show(packaged_bars(weights) if weights else ())
         self.query_one("#size-memory", BarList).show(memory_bars(state) if weights else ())
+        self.query_one(FormChoice).show(state)
         self.query_one(DemandLine).show(state)
         self.query_one(WeightChoice).show(state)
         if weights is not None and weights is not self._shown:

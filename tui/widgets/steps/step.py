@@ -1,11 +1,12 @@
 """What the wizard and its steps say to each other."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.containers import VerticalScroll
 from textual.message import Message
 
-from tui.draft import RoleChoice, StepName
+from tui.draft import Draft, RoleChoice, StepName
 from tui.wizard_state import WizardState
 
 
@@ -72,12 +73,12 @@ class VariantChosen(Message):
         self.name = name
 
 
-class ConversionChosen(Message):
-    """Pickled weights are to be turned into safetensors while they are packaged, or not."""
+class PackagingChosen(Message):
+    """How the model is packaged was decided; `change` makes the draft that says so."""
 
-    def __init__(self, *, convert: bool) -> None:
+    def __init__(self, change: Callable[[Draft], Draft]) -> None:
         super().__init__()
-        self.convert = convert
+        self.change = change
 
 
 class RemoteCodeChosen(Message):

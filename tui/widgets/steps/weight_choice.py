@@ -14,7 +14,7 @@ from core.external_text import clean_line
 from core.models.facts import ModelFacts, WeightSet
 from core.models.pipeline_weights import PLAIN
 from tui.widgets.problem import ProblemBox
-from tui.widgets.steps.step import ConversionChosen, RemoteCodeChosen, VariantChosen
+from tui.widgets.steps.step import PackagingChosen, RemoteCodeChosen, VariantChosen
 from tui.wizard_state import WizardState
 
 _CODE_WORDS: Final = "Run the model's own code"
@@ -120,7 +120,7 @@ class WeightChoice(Vertical):
     def _converted(self, event: Checkbox.Changed) -> None:
         event.stop()
         if event.value != self._converting:
-            self.post_message(ConversionChosen(convert=event.value))
+            self.post_message(PackagingChosen(lambda draft: draft.with_conversion(event.value)))
 
     @on(Checkbox.Changed, "#remote-code")
     def _switched(self, event: Checkbox.Changed) -> None:
