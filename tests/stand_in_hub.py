@@ -239,6 +239,8 @@ class _Handler(Sending):
         else:
             self._refuse(404, None, "Not found")
 
+    do_HEAD = do_GET  # noqa: N815 - a name of the base class
+
     def _record(self, name: str, revision: str) -> None:
         repository = self._readable(name, revision)
         if repository is not None:
@@ -287,10 +289,14 @@ class _Handler(Sending):
             return
         if path not in repository.files:
             self._refuse(404, "EntryNotFound", "Entry not found")
-        elif path.endswith(_LFS):
-            self.answer(302, b"", {"Location": self.stand_in.cdn_address(name, path)})
+            return
+        headers = {"X-Repo-Commit": repository.commit}
+        if self.command == "HEAD":  # the Hub's own client asks so before it downloads
+            headers |= _metadata(path, repository.listed(path))
+        if path.endswith(_LFS):
+            self.answer(302, b"", {**headers, "Location": self.stand_in.cdn_address(name, path)})
         else:
-            self.send_file(f"{name}/{path}", repository.served(path), {"X-Repo-Commit": repository.commit})
+            self.send_file(f"{name}/{path}", repository.served(path), headers)
 
     def _send_from_cdn(self, path: str) -> None:
         _, _, owner, model, path = unquote(path).split("/", 4)
@@ -331,3 +337,10 @@ class _Handler(Sending):
     def _refuse(self, status: int, code: str | None, message: str) -> None:
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
         self.answer(status, json.dumps({"error": message}).encode(), headers)
+
+
+def _metadata(path: str, file: HubFile) -> dict[str, str]:
+    """Return the headers by which `get_hf_file_metadata` of huggingface_hub knows a file."""
+    if path.endswith(_LFS):
+        return {"X-Linked-Etag": f'"{file.sha256}"', "X-Linked-Size": str(file.size)}
+    return {"ETag": f'"{file.git_sha1}"'}

@@ -83,6 +83,8 @@ class Sending(BaseHTTPRequestHandler):
         for header, value in {**headers, "Content-Length": str(length)}.items():
             self.send_header(header, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if fault and fault.cut_after is not None:
             length, self.close_connection = min(length, fault.cut_after), True
         flip = fault.flip if fault else None

@@ -91,7 +91,7 @@ class _DigestingSink:
         self._file, self._digest = file, hashlib.sha256()
         self.bytes = 0
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._digest.update(data)
         self.bytes += len(data)
         self._file.write(data)

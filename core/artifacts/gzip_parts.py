@@ -15,8 +15,9 @@ import builtins
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Final
+
+from core.artifacts.room import Room
 
 HEADER: Final = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF])
 """No time and no name, compressed somehow, somewhere (RFC 1952, 2.3)."""
@@ -37,7 +38,7 @@ _END: Final = bytes([3, 0])  # a final block that holds nothing (RFC 1951, 3.2.6
 class EncodedPart:
     """A part as it is stored: `data`; and what went into it: its checksum and how many `bytes`."""
 
-    data: builtins.bytes
+    data: builtins.bytes | memoryview
     crc32: int
     bytes: int
 
@@ -132,14 +133,14 @@ class PartAssembly:
         """Begin a part that `length` bytes will go into."""
         self._length, self._least = length, least
         self._left = length
-        self._out = BytesIO()  # whose content `getvalue` hands out without a copy
+        self._out = Room(_stored_at_most(length))
         self._crc = 0
 
     def add(self, segment: Segment) -> None:
         """Put the next segment in."""
         self._left -= len(segment.raw)
         self._crc = combine(self._crc, segment.crc32, len(segment.raw))
-        short = segment.deflated is not None and self._out.tell() + len(segment.deflated) + self._left < self._least
+        short = segment.deflated is not None and self._out.filled + len(segment.deflated) + self._left < self._least
         if segment.deflated is None or short:
             _store(segment.raw, self._out)
         else:
@@ -158,7 +159,7 @@ class PartAssembly:
         """
         if self._left:
             raise ValueError(f"{self._left} bytes of the part are missing")
-        return EncodedPart(self._out.getvalue(), self._crc, self._length)
+        return EncodedPart(self._out.taken(), self._crc, self._length)
 
 
 def _deflate(raw: bytes | memoryview) -> bytes:
@@ -170,7 +171,7 @@ def _deflate(raw: bytes | memoryview) -> bytes:
     return begun + ended
 
 
-def _store(raw: bytes | memoryview, out: BytesIO) -> None:
+def _store(raw: bytes | memoryview, out: Room) -> None:
     """Write stored blocks, each with its length and that length's complement (RFC 1951, 3.2.4)."""
     view = memoryview(raw)
     for at in range(0, len(view), _BLOCK):
@@ -181,6 +182,11 @@ def _store(raw: bytes | memoryview, out: BytesIO) -> None:
 
 def _stored_bytes(length: int) -> int:
     return length + 5 * -(-length // _BLOCK)
+
+
+def _stored_at_most(length: int) -> int:
+    """Return what a part of `length` bytes takes at most, however it is cut into segments of 64 bytes or more."""
+    return length + 5 * -(-length // 64)
 
 
 def _joined(pieces: list[memoryview]) -> bytes | memoryview:

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from io import BytesIO
 from queue import SimpleQueue
 from typing import Final
 
+from core.artifacts.room import Room
 from core.artifacts.tree import Member
 from core.cancellation import CancelToken
 from core.errors import SagewizardError
@@ -26,8 +26,10 @@ WINDOW_BYTES: Final = 64 * 2**20
 _MOST_UNITS: Final = 32
 _THREADS: Final = 16
 _TURN_SECONDS: Final = 0.2
-_END_SECONDS: Final = 1.0
+_END_SECONDS: Final = 0.75
 """How long the threads are waited for when reading is given up."""
+
+_Data = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Piece:
 
     member: int
     start: int
-    data: bytes
+    data: bytes | memoryview
     last: bool
     sha256: str | None = None
 
@@ -72,7 +74,7 @@ def read_ahead(
     """
     own = cancel.child()
     threads = _Threads()
-    waiting: deque[tuple[_Unit, Future[bytes]]] = deque()
+    waiting: deque[tuple[_Unit, Future[_Data]]] = deque()
     held = 0
     units = _units(members, min(unit_bytes, window_bytes))
     following = next(units, None)
@@ -114,30 +116,23 @@ def _units(members: Sequence[Member], unit_bytes: int) -> Iterator[_Unit]:
             yield _Unit(index, start, size, last=start + size == member.bytes)
 
 
-def _fetching(member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None) -> Callable[[], bytes]:
+def _fetching(member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None) -> Callable[[], _Data]:
     """Return what fetches the bytes of a unit."""
 
-    def fetch() -> bytes:
+    def fetch() -> _Data:
         cancel.check()
-        whole, size = b"", 0
-        filled: BytesIO | None = None
+        # Filled in place: of pieces that are joined at the end, all would for a while be there twice.
+        room = Room(unit.bytes)
         for piece in member.content.read_part(unit.start, unit.bytes, cancel):
             cancel.check()
             if throttle is not None:
                 throttle.take(len(piece), cancel)
-            size += len(piece)
-            if size > unit.bytes:
+            if room.filled + len(piece) > unit.bytes:
                 raise _other_size(member, "is longer")
-            if len(piece) == unit.bytes:
-                whole = piece
-            elif piece:
-                # As large as it is to be from the start, filled in place, and taken out without a copy: of pieces that
-                # are joined at the end, all would for a while be there twice.
-                filled = filled or BytesIO(bytes(unit.bytes))
-                filled.write(piece)
-        if size < unit.bytes:
-            raise _other_size(member, f"ends after {unit.start + size:,}")
-        return filled.getvalue() if filled else whole
+            room.write(piece)
+        if room.filled < unit.bytes:
+            raise _other_size(member, f"ends after {unit.start + room.filled:,}")
+        return room.taken()
 
     return fetch
 
@@ -156,12 +151,12 @@ class _Threads:
     """
 
     def __init__(self) -> None:
-        self._jobs: SimpleQueue[tuple[Callable[[], bytes], Future[bytes]] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Callable[[], _Data], Future[_Data]] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._free = threading.Semaphore(0)
 
-    def submit(self, job: Callable[[], bytes]) -> "Future[bytes]":
-        future: Future[bytes] = Future()
+    def submit(self, job: Callable[[], _Data]) -> "Future[_Data]":
+        future: Future[_Data] = Future()
         self._jobs.put((job, future))
         if not self._free.acquire(blocking=False) and len(self._threads) < _THREADS:
             thread = threading.Thread(target=self._work, name="read-ahead", daemon=True)
@@ -169,8 +164,8 @@ class _Threads:
             thread.start()
         return future
 
-    def end(self, unwanted: "Sequence[Future[bytes]]") -> None:
-        """Take no more jobs, drop those that are waiting, and wait a second at most for those that have begun."""
+    def end(self, unwanted: "Sequence[Future[_Data]]") -> None:
+        """Take no more jobs, drop those that are waiting, and wait a moment for those that have begun."""
         for future in unwanted:
             future.cancel()
         for _ in self._threads:

@@ -1,7 +1,7 @@
 """What the two ways to store an artifact in S3 share: what they tell, what they return, and requests under way."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from core.artifacts.manifest import StoredFile
+from core.aws.object_writing import ObjectWriter
 from core.cancellation import CancelToken
 from core.errors import SagewizardError
 
@@ -78,12 +79,30 @@ def blamed(items: Iterable[_T], telling: Telling) -> Iterator[_T]:
         yield item
 
 
-def sha256_of(pieces: Iterable[bytes]) -> bytes:
+def sha256_of(pieces: Iterable[bytes | memoryview]) -> bytes:
     """Return the SHA-256 of pieces that follow each other."""
     digest = sha256()
     for piece in pieces:
         digest.update(piece)
     return digest.digest()
+
+
+def upload_to_go_on_with(writer: ObjectWriter, key: str, left: Sequence[str], *, wanted: str | None = None) -> str:
+    """Return one of the uploads that earlier runs left of a key: `wanted`, or the one with most in it; end the others.
+
+    There are several when the answer to the beginning of one was lost: nothing is in that one.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: S3 refused or did not answer.
+    """
+    chosen = wanted if wanted in left else None
+    if chosen is None:
+        there = {upload: sum(part.bytes for part in writer.parts(key, upload)) for upload in left if len(left) > 1}
+        chosen = max(left, key=lambda upload: there.get(upload, 0))
+    for other in left:
+        if other != chosen:
+            writer.abort(key, other)
+    return chosen
 
 
 class Requests:

@@ -18,7 +18,7 @@ from core.artifacts.encoding import encoded_parts
 from core.artifacts.gzip_parts import HEADER, GzipState
 from core.artifacts.manifest import StoredFile
 from core.artifacts.reading import Piece, read_ahead
-from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, sha256_of
+from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, sha256_of, upload_to_go_on_with
 from core.artifacts.tar_stream import ArchivePart, archive_parts, part_bytes_for, tar_bytes
 from core.artifacts.tree import Member
 from core.aws.object_writing import ObjectWriter, StoredPart
@@ -126,7 +126,7 @@ class _Sending:
         """All parts, in order."""
         return [self._done[part.number] for part in self._layout]
 
-    def send(self, part: ArchivePart, body: Sequence[bytes], state: GzipState) -> None:
+    def send(self, part: ArchivePart, body: Sequence[bytes | memoryview], state: GzipState) -> None:
         """Send a part, unless S3 has it; `state` is that after it."""
         digest, size = sha256_of(body), sum(map(len, body))
         there = self._upload.parts.get(part.number)
@@ -151,14 +151,11 @@ class _Sending:
 
 def _upload(writer: ObjectWriter, key: str, checkpoint: ArchiveCheckpoint | None) -> _Upload:
     """Return the upload to go on with, one that is begun where an earlier run left none; others are ended."""
-    left = list(writer.uploads(key).get(key, ()))
-    wanted = checkpoint.upload_id if checkpoint and checkpoint.upload_id in left else left[0] if left else None
-    for other in left:
-        if other != wanted:
-            writer.abort(key, other)
-    if wanted is not None:
-        return _Upload(wanted, {part.number: part for part in writer.parts(key, wanted)})
-    return _Upload(writer.begin(key), {})
+    left = writer.uploads(key).get(key, ())
+    if not left:
+        return _Upload(writer.begin(key), {})
+    chosen = upload_to_go_on_with(writer, key, left, wanted=checkpoint.upload_id if checkpoint else None)
+    return _Upload(chosen, {part.number: part for part in writer.parts(key, chosen)})
 
 
 def _beginning(

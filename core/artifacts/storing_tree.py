@@ -14,7 +14,7 @@ from typing import Final
 from core.artifacts.artifact_folder import TREE_NAME, ArtifactFolder
 from core.artifacts.manifest import StoredFile
 from core.artifacts.reading import read_ahead
-from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, sha256_of
+from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, sha256_of, upload_to_go_on_with
 from core.artifacts.tar_stream import part_bytes_for
 from core.artifacts.tree import Member
 from core.aws.object_reading import S3Objects
@@ -90,18 +90,18 @@ class _File:
 
     member: Member
     part_bytes: int
-    waiting: list[bytes] = field(default_factory=list)
+    waiting: list[bytes | memoryview] = field(default_factory=list)
     waiting_bytes: int = 0
     upload: str | None = None
     there: Mapping[int, StoredPart] = field(default_factory=dict)
     parts: "list[Future[StoredPart]]" = field(default_factory=list)
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: bytes | memoryview) -> None:
         """Take in the next bytes."""
         self.waiting.append(data)
         self.waiting_bytes += len(data)
 
-    def waiting_part(self) -> list[bytes]:
+    def waiting_part(self) -> list[bytes | memoryview]:
         """Return what waits, which is then a part of its own."""
         part, self.waiting, self.waiting_bytes = self.waiting, [], 0
         return part
@@ -161,11 +161,11 @@ class _Work:
         else:
             file.there = {part.number: part for part in self._writer.parts(key, file.upload)}
 
-    def _put(self, member: Member, pieces: list[bytes]) -> None:
+    def _put(self, member: Member, pieces: list[bytes | memoryview]) -> None:
         self._note(member, self._writer.put(self._prefix + member.path, pieces))
         self._stored.add(member.bytes, member.path)
 
-    def _put_part(self, file: _File, number: int, pieces: list[bytes], size: int) -> StoredPart:
+    def _put_part(self, file: _File, number: int, pieces: list[bytes | memoryview], size: int) -> StoredPart:
         digest = sha256_of(pieces)
         part = file.there.get(number)
         if part is None or (part.bytes, part.sha256) != (size, digest.hex()):
@@ -191,9 +191,4 @@ def _to_be_read_again(member: Member) -> bool:
 
 def _uploads(writer: ObjectWriter, prefix: str) -> Mapping[str, str]:
     """Return the upload of each key that an earlier run left; where there are several, the others are ended."""
-    found = {}
-    for key, ids in writer.uploads(prefix).items():
-        found[key] = ids[0]
-        for upload in ids[1:]:
-            writer.abort(key, upload)
-    return found
+    return {key: upload_to_go_on_with(writer, key, left) for key, left in writer.uploads(prefix).items()}

@@ -37,7 +37,7 @@ class ContentPiece(Protocol):
     """A piece of the members' content, in order; `last` when a member's content ends with it."""
 
     @property
-    def data(self) -> builtins.bytes:
+    def data(self) -> builtins.bytes | memoryview:
         """The bytes: any number of them."""
 
     @property
@@ -143,7 +143,9 @@ def parts_of(
             room, view = room - len(view[:room]), view[room:]
 
 
-def _stream(entries: Iterable[Entry], end: int, at: int, pieces: Iterable[ContentPiece]) -> Iterator[bytes]:
+def _stream(
+    entries: Iterable[Entry], end: int, at: int, pieces: Iterable[ContentPiece]
+) -> Iterator[bytes | memoryview]:
     """Yield the tar from offset `at` to its `end`: headers, contents, padding, and the zeros that end it."""
     pieces = iter(pieces)
     for entry in entries:

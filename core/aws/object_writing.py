@@ -41,6 +41,10 @@ _PRECONDITION_FAILED: Final = 412
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 _DENIED: Final = frozenset({"403", "AccessDenied", "Forbidden"})
 _NO_UPLOAD: Final = "NoSuchUpload"
+_DAMAGED: Final = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"})
+"""S3 received another body than the one whose checksum it was told. botocore does not repeat that."""
+_SENDINGS: Final = 3
+"""How often a body is sent that arrives damaged."""
 
 
 class ObjectWriter:
@@ -77,13 +81,15 @@ class ObjectWriter:
         self._cancel = cancel
         self._throttle = throttle
 
-    def put(self, key: str, pieces: Sequence[bytes], digest: bytes | None = None) -> WrittenObject:
+    def put(self, key: str, pieces: Sequence[bytes | memoryview], digest: bytes | None = None) -> WrittenObject:
         """Write an object; `pieces` are its content, `digest` its SHA-256 if that is known."""
         content = self._content(pieces, digest)
         answer = self._tagged(
             f"write {self._shown(key)}",
-            lambda tagging: self._s3.put_object(
-                **self._whose(key), **self._kms, **tagging, **content(), Metadata=self._metadata
+            lambda tagging: _until_undamaged(
+                lambda: self._s3.put_object(
+                    **self._whose(key), **self._kms, **tagging, **content(), Metadata=self._metadata
+                )
             ),
         )
         return WrittenObject(key, sum(map(len, pieces)), etag_of(answer))
@@ -135,7 +141,7 @@ class ObjectWriter:
         return tuple(sorted(found, key=lambda part: part.number))
 
     def put_part(
-        self, key: str, upload_id: str, number: int, pieces: Sequence[bytes], digest: bytes | None = None
+        self, key: str, upload_id: str, number: int, pieces: Sequence[bytes | memoryview], digest: bytes | None = None
     ) -> StoredPart:
         """Write a part of an upload (1 to 10,000), in the place of an earlier one of that number.
 
@@ -145,7 +151,9 @@ class ObjectWriter:
         digest = digest if digest is not None else sha256_of(pieces)
         content = self._content(pieces, digest)
         with self._explained(f"upload part {number} of {self._shown(key)}"):
-            answer = self._s3.upload_part(**self._whose(key), **content(), UploadId=upload_id, PartNumber=number)
+            answer = _until_undamaged(
+                lambda: self._s3.upload_part(**self._whose(key), **content(), UploadId=upload_id, PartNumber=number)
+            )
         return StoredPart(number, sum(map(len, pieces)), etag_of(answer), digest.hex())
 
     def complete(self, key: str, upload_id: str, parts: Sequence[StoredPart]) -> WrittenObject:
@@ -280,7 +288,7 @@ class ObjectWriter:
     def _shown(self, key: str) -> str:
         return _shown(self.bucket, key)
 
-    def _content(self, pieces: Sequence[bytes], digest: bytes | None) -> Callable[[], dict[str, Any]]:
+    def _content(self, pieces: Sequence[bytes | memoryview], digest: bytes | None) -> Callable[[], dict[str, Any]]:
         """Return what makes the arguments about a body; the body is another one for each request."""
         about = {
             "ContentLength": sum(map(len, pieces)),
@@ -315,9 +323,25 @@ class ObjectWriter:
             raise CancelledByUser from error
         except SagewizardError as error:
             self._cancel.check()  # a repetition that was of no use ends with the error of the attempt before
-            if isinstance(error.__cause__, ClientError) and error_code(error.__cause__) == _NO_UPLOAD:
+            code = error_code(error.__cause__) if isinstance(error.__cause__, ClientError) else ""
+            if code == _NO_UPLOAD:
                 raise NotFoundError(f"{error.message.rstrip('.')}.", fix="Start the upload anew.") from error.__cause__
+            if code in _DAMAGED:
+                error.fix = "Something on the way, or this machine's memory, damages data. Try again by another way."
             raise
+
+
+def _until_undamaged(request: Callable[[], Any]) -> Any:
+    """Return the answer to a request with a body, which is made again when S3 says that the body arrived damaged."""
+    from botocore.exceptions import ClientError
+
+    for _ in range(_SENDINGS - 1):
+        try:
+            return request()
+        except ClientError as error:
+            if error_code(error) not in _DAMAGED:
+                raise
+    return request()
 
 
 def _shown(bucket: str, key: str) -> str:

@@ -27,7 +27,9 @@ class SentBody(io.RawIOBase):
     seeks its beginning.
     """
 
-    def __init__(self, pieces: Sequence[bytes], cancel: CancelToken, throttle: Throttle | None = None) -> None:
+    def __init__(
+        self, pieces: Sequence[bytes | memoryview], cancel: CancelToken, throttle: Throttle | None = None
+    ) -> None:
         self._pieces = [memoryview(piece) for piece in pieces if len(piece)]
         self._ends = list(accumulate(map(len, self._pieces)))
         self._size = self._ends[-1] if self._ends else 0

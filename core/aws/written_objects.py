@@ -31,7 +31,7 @@ class StoredPart:
     sha256: str | None
 
 
-def sha256_of(pieces: Sequence[bytes]) -> bytes:
+def sha256_of(pieces: Sequence[bytes | memoryview]) -> bytes:
     """Return the SHA-256 of the pieces, one after another."""
     digest = hashlib.sha256()
     for piece in pieces:

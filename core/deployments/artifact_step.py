@@ -119,6 +119,9 @@ def _store(
     recipe = run.recipe
     recipe = replace(recipe, files=seen(recipe.files, stored.content))
     artifact_folder.finish(writer, folder, Manifest(recipe, stored.objects, run.ledger.deployment.id, stored.content))
+    for key, uploads in writer.uploads(folder.prefix).items():  # begun anew when the answer to the first was lost
+        for upload in uploads:
+            writer.abort(key, upload)
     size = sum(item.bytes for item in stored.objects)
     uploading.summary = f"{folder.data_uri(run.plan.artifact.form)}: {format_bytes(size)}"
 

@@ -174,8 +174,9 @@ def _end_badly(run: Run, error: SagewizardError, emit: Emit, *, rollback: bool) 
     left = run.ledger.deployment.existing
     if _may_be_gone_on_with(run, error):
         deployment = run.ledger.deployment.id
+        first = error.fix.replace(", then try again", "").replace(", then repeat", "")
         error.fix = (
-            f"{error.fix} Then go on from here with {run.account.command(f'resume {deployment}')}; "
+            f"{first} Then go on from here with {run.account.command(f'resume {deployment}')}; "
             f"{run.account.command(f'rollback {deployment}')} removes what is there."
         ).strip()
         left = ()

@@ -23,6 +23,7 @@ from core.sandbox import daemon
 from core.serving.engines import DEPLOYABLE
 from tests.e2e.small_model import ECHO, write_model, write_template
 from tests.inventory import left_of
+from tests.s3_front import S3Front
 
 
 @dataclass
@@ -62,14 +63,15 @@ class Stand:
 
     def through(self, front: S3Front) -> Account:
         """The same account, with every request of its clients passing through the front."""
+        clients = Clients(region=self.account.region, endpoint_url=front.url, credentials=self.credentials)
+        return Account(clients, label="sandbox", ledgers=self.account.ledgers, sandbox=True)
+
+    @property
+    def credentials(self) -> StaticCredentials:
+        """The credentials of the sandbox that runs."""
         running = daemon.status()
         assert running is not None
-        clients = Clients(
-            region=self.account.region,
-            endpoint_url=front.url,
-            credentials=StaticCredentials(running.access_key_id, running.secret_access_key),
-        )
-        return Account(clients, label="sandbox", ledgers=self.account.ledgers, sandbox=True)
+        return StaticCredentials(running.access_key_id, running.secret_access_key)
 
     def remove(self, identifier: str) -> None:
         with Ledger.reopen(self.account.ledgers, identifier) as ledger:

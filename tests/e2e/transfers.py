@@ -3,14 +3,16 @@
 Runs end before anything but the artifact is made: what is looked at here is the artifact.
 """
 
+import gzip
 import io
 import json
 import random
 import struct
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +34,41 @@ from tests.stand_in_hub import StandInHub
 
 MODEL = "acme/several-parts"
 WEIGHTS = "model.safetensors"
-WEIGHT_BYTES = 40 * 10**6
+WEIGHT_BYTES = 34 * 10**6
 """Three parts of an upload, and five units of reading."""
 
 
-@cache
-def several_parts(folder: Path) -> Mapping[str, bytes]:
+_PLANS: dict[str, Plan] = {}
+"""The plan for the model on the Hub: making it takes longer than carrying it out."""
+
+
+def write_several_parts(folder: Path) -> Mapping[str, bytes]:
     """Return the files of a model whose weights gzip makes no smaller; they are written to the folder as well."""
     write_model(folder)
     header = {"w": {"dtype": "F32", "shape": [WEIGHT_BYTES // 4], "data_offsets": [0, WEIGHT_BYTES]}}
     text = json.dumps(header).encode()
-    content = struct.pack("<Q", len(text)) + text + random.Random(4).randbytes(WEIGHT_BYTES)  # noqa: S311 - no secret
+    content = struct.pack("<Q", len(text)) + text + random.Random(4).randbytes(WEIGHT_BYTES)
     (folder / WEIGHTS).write_bytes(content)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def until_stored(work: Callable[..., Deployment], told: Callable[[Event], None] = lambda _: None) -> str:
+    """Carry out `work`, a run to be given `emit` and `cancel`, until the artifact is there; return its deployment's id.
+
+    Errors of the run are raised.
+    """
+    cancel, identifier = CancelToken(), ""
+
+    def emit(event: Event) -> None:
+        nonlocal identifier
+        identifier = event.deployment
+        if event.stage == "role" and event.kind == "started":
+            cancel.cancel()
+        told(event)
+
+    with suppress(CancelledByUser):  # nobody else cancels
+        work(emit=emit, cancel=cancel)
+    return identifier
 
 
 @dataclass
@@ -58,57 +82,57 @@ class Transfers:
     events: list[Event] = field(default_factory=list)
     at: dict[tuple[str, str], Callable[[], object]] = field(default_factory=dict)
     """What is done when a stage tells something, by stage and kind; once."""
+    bucket: str = "several-parts-of-models"
+    """One that no run has made, and so none removes: with a bucket, what is left in it would go unseen."""
 
     def __post_init__(self) -> None:
         self.account: Account = self.stand.through(self.front)
         self.client = HubClient(self.hub.url, pause=0.01)
-        self.bucket = f"sagemaker-us-east-1-{self.account.identity().account_id}"
+        s3 = self.stand.account.clients.get("s3")
+        if all(bucket["Name"] != self.bucket for bucket in s3.list_buckets()["Buckets"]):
+            s3.create_bucket(Bucket=self.bucket)
 
-    def plan(self, name: str, form: ArtifactForm, reference: ModelReference = HubReference(MODEL)) -> Plan:
-        """Return a plan for the model whose artifact no other test can find."""
-        plan = replace(self.stand, hub=self.client).plan_of(reference, name)
+    def plan(self, name: str, form: ArtifactForm, reference: ModelReference | None = None) -> Plan:
+        """Return a plan for the model on the Hub, or another one, whose artifact no other test can find."""
+        known = _PLANS.get(MODEL) if reference is None else None
+        plan = known or replace(self.stand, hub=self.client).plan_of(reference or HubReference(MODEL), name)
+        if reference is None:
+            _PLANS[MODEL] = plan
         return replace(
-            plan, artifact=replace(plan.artifact, form=form, key_prefix=f"sagemaker/sagewizard/{name}-{form}/")
+            plan,
+            artifact=replace(
+                plan.artifact, form=form, bucket=self.bucket, key_prefix=f"sagemaker/sagewizard/{name}-{form}/"
+            ),
+            endpoint=replace(plan.endpoint, name=name),
+            role=replace(plan.role, create=f"sagewizard-{name}-{plan.region}"),
         )
 
     def store(self, plan: Plan, *, rollback: bool = False) -> str:
         """Deploy until the artifact is stored; return the deployment's id. Errors as `deploy`."""
         self.events.clear()
-        return self._stopped(
-            lambda emit, cancel: deploy(
-                plan, self.account, self.client, emit=emit, cancel=cancel, rollback=rollback
-            )
-        )
+        with_rollback = partial(deploy, rollback=rollback)
+        return until_stored(partial(with_rollback, plan, self.account, self.client), self._told)
 
     def go_on(self, identifier: str, *, rollback: bool = False) -> str:
         """Resume until the artifact is stored. Errors as `resume`."""
         self.events.clear()
-        return self._stopped(
-            lambda emit, cancel: resume(
-                identifier, self.account, self.client, emit=emit, cancel=cancel, rollback=rollback
-            )
-        )
+        with_rollback = partial(resume, rollback=rollback)
+        return until_stored(partial(with_rollback, identifier, self.account, self.client), self._told)
 
-    def _stopped(self, work: Callable[[Callable[[Event], None], CancelToken], object]) -> str:
-        cancel = CancelToken()
+    @property
+    def deployment(self) -> str:
+        """The id of the deployment that was worked on last."""
+        return self.events[-1].deployment
 
-        def emit(event: Event) -> None:
-            self.events.append(event)
-            if event.stage == "role" and event.kind == "started":
-                cancel.cancel()
-            if action := self.at.pop((event.stage, event.kind), None):
-                action()
-
-        try:
-            work(emit, cancel)
-        except CancelledByUser:
-            if not cancel.cancelled:
-                raise
-        return self.events[0].deployment
+    def _told(self, event: Event) -> None:
+        self.events.append(event)
+        if action := self.at.pop((event.stage, event.kind), None):
+            action()
 
     def roll_back(self, identifier: str) -> None:
         """Take away what the deployment made."""
-        assert roll_back(identifier, self.account, emit=self.events.append, cancel=CancelToken()) == ()
+        left = roll_back(identifier, self.account, emit=self.events.append, cancel=CancelToken())
+        assert left == (), [event.message for event in self.events if event.kind == "warning"]
 
     def recorded(self, identifier: str) -> Deployment:
         """What the ledger says of a deployment."""
@@ -119,16 +143,13 @@ class Transfers:
         uri = next(each.name for each in self.recorded(identifier).resources if each.kind == "object")
         return uri.removeprefix(f"s3://{self.bucket}/")
 
-    def left_of(self, *identifiers: str) -> list[str]:
-        """The objects and the uploads that are there of deployments, by key; the bucket is asked directly."""
+    def left_of(self, *words: str) -> list[str]:
+        """The keys of objects and of uploads in which a word is found; the bucket is asked directly."""
         s3 = self.stand.account.clients.get("s3")
-        found = [
-            each["Key"]
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
-            for each in page.get("Contents", ())
-        ]
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        found = [each["Key"] for page in pages for each in page.get("Contents", ())]
         found += [f"upload of {each['Key']}" for each in self.uploads()]
-        return [key for key in found if any(identifier in key for identifier in identifiers)]
+        return [key for key in found if any(word in key for word in words)]
 
     def uploads(self) -> list[dict[str, Any]]:
         """The uploads in parts that are not ended, whoever began them."""
@@ -142,7 +163,7 @@ class Transfers:
         answer = s3.list_parts(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         return {part["PartNumber"] for part in answer.get("Parts", ())}
 
-    def artifact(self, identifier: str, form: str) -> dict[str, bytes]:
+    def artifact(self, identifier: str, form: ArtifactForm) -> dict[str, bytes]:
         """What the artifact holds, by path: fetched from S3, and an archive unpacked as SageMaker's would be."""
         s3, prefix = self.stand.account.clients.get("s3"), self.folder_of(identifier)
 
@@ -155,7 +176,8 @@ class Transfers:
             keys = [each["Key"] for page in pages for each in page.get("Contents", ())]
             return {key.removeprefix(f"{prefix}model/"): fetched(key) for key in keys}
         found = {}
-        with tarfile.open(fileobj=io.BytesIO(fetched(f"{prefix}model.tar.gz")), mode="r:gz") as tar:
+        content = gzip.decompress(fetched(f"{prefix}model.tar.gz"))  # to its end, where its checksum is
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
             for member in tar:
                 assert tarfile.data_filter(member, "/nowhere") is not None
                 file = tar.extractfile(member)
@@ -164,13 +186,18 @@ class Transfers:
                 found[member.name] = file.read()
         return found
 
-    def is_right(self, identifier: str, form: str) -> None:
+    def finished(self, identifier: str, form: ArtifactForm) -> None:
+        """Fail unless the artifact is right, and gone after a rollback."""
+        self.is_right(identifier, form)
+        self.roll_back(identifier)
+        assert self.left_of(identifier) == []
+
+    def is_right(self, identifier: str, form: ArtifactForm) -> None:
         """Fail unless the artifact is the model and the template's code, byte for byte, with its manifest."""
         found, expected = self.artifact(identifier, form), {**self.files, "code/inference.py": ECHO.encode()}
         assert sorted(found) == sorted(expected)
         wrong = [path for path, content in expected.items() if found[path] != content]
         assert not wrong
-        kept = [key for key in self.left_of(identifier) if not key.startswith(f"{self.folder_of(identifier)}model")]
         prefix = self.folder_of(identifier)
-        assert sorted(kept) == [f"{prefix}manifest.json", f"{prefix}used-by/{identifier}"], "no upload is left over"
-
+        kept = [key for key in self.left_of(prefix) if not key.startswith(f"{prefix}model")]
+        assert kept == [f"{prefix}manifest.json", f"{prefix}used-by/{identifier}"], "no upload is left over"
