@@ -50,6 +50,7 @@ __all__ = [
 
 _LFS = (".safetensors", ".bin", ".gguf", ".msgpack", ".h5", ".ot", ".onnx")
 _API = re.compile(r"/api/models/(?P<id>[\w.-]+(?:/[\w.-]+)?)(?:/revision/(?P<revision>[^/]+))?")
+_TREE = re.compile(r"/api/models/(?P<id>[\w.-]+/[\w.-]+)/tree/(?P<revision>[^/]+)")
 _RESOLVE = re.compile(r"/(?P<id>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 
 
@@ -234,6 +235,8 @@ class _Handler(Sending):
             self._search(url.query)
         elif match := _API.fullmatch(url.path):
             self._record(match["id"], unquote(match["revision"] or "main"))
+        elif match := _TREE.fullmatch(url.path):
+            self._tree(match["id"], unquote(match["revision"]))
         elif match := _RESOLVE.fullmatch(url.path):
             self._resolve(match["id"], unquote(match["revision"]), unquote(match["path"]))
         else:
@@ -245,6 +248,20 @@ class _Handler(Sending):
         repository = self._readable(name, revision)
         if repository is not None:
             self.answer_json(200, self._described(name, repository))
+
+    def _tree(self, name: str, revision: str) -> None:
+        """List all files, as the Hub's own client asks for them before it downloads."""
+        repository = self._readable(name, revision)
+        if repository is not None:
+            rows = [self._sibling(path, repository.listed(path), sizes=True) for path in repository.files]
+            lfs = [{"lfs": {**row["lfs"], "oid": row["lfs"]["sha256"]}} if "lfs" in row else {} for row in rows]
+            self.answer_json(
+                200,
+                [
+                    {"type": "file", "path": row["rfilename"], "oid": row["blobId"], "size": row["size"], **more}
+                    for row, more in zip(rows, lfs, strict=True)
+                ],
+            )
 
     def _described(self, name: str, repository: Repository) -> dict[str, Any]:
         return {
@@ -272,9 +289,9 @@ class _Handler(Sending):
             link = {"Link": f'<{self.stand_in.url}/api/models?{following}>; rel="next"'} if following else {}
             self.answer_json(200, rows, link)
 
-    def _sibling(self, path: str, file: HubFile) -> dict[str, Any]:
+    def _sibling(self, path: str, file: HubFile, *, sizes: bool = False) -> dict[str, Any]:
         row: dict[str, Any] = {"rfilename": path}
-        if "blobs" not in self.query:
+        if not sizes and "blobs" not in self.query:
             return row
         if not path.endswith(_LFS):
             return {**row, "size": file.size, "blobId": file.git_sha1}

@@ -1,6 +1,7 @@
 """The contents of an artifact's members, read ahead by several threads and given out in order, checked as they pass.
 
-What is under way is bounded by its bytes, so that of small files many are fetched at once, and of large ones few parts.
+What is under way is bounded by its bytes, so that of small files many are fetched at once, and of large ones few parts:
+no more of them than it takes to get them as fast as they come at all (`core.artifacts.window`).
 """
 
 import threading
@@ -14,6 +15,7 @@ from typing import Final
 
 from core.artifacts.room import Room
 from core.artifacts.tree import Member
+from core.artifacts.window import Window
 from core.cancellation import CancelToken
 from core.errors import SagewizardError
 from core.models.content import ContentCheck
@@ -76,14 +78,17 @@ def read_ahead(
     threads = _Threads()
     waiting: deque[tuple[_Unit, Future[_Data]]] = deque()
     held = 0
+    window = Window(window_bytes)
     units = _units(members, min(unit_bytes, window_bytes))
     following = next(units, None)
     check: ContentCheck | None = None
     try:
         while waiting or following:
-            while following and len(waiting) < _MOST_UNITS and held + following.bytes <= window_bytes:
+            while following and (
+                not waiting or (len(waiting) < _MOST_UNITS and held + following.bytes <= window.limit)
+            ):
                 waiting.append(
-                    (following, threads.submit(_fetching(members[following.member], following, own, throttle)))
+                    (following, threads.submit(_fetching(members[following.member], following, own, throttle, window)))
                 )
                 held += following.bytes
                 following = next(units, None)
@@ -104,6 +109,7 @@ def read_ahead(
             yield Piece(unit.member, unit.start, data, unit.last, digest)
             del data
             held -= unit.bytes
+            window.adapt()
     finally:
         own.cancel()
         threads.end([future for _, future in waiting])
@@ -116,7 +122,9 @@ def _units(members: Sequence[Member], unit_bytes: int) -> Iterator[_Unit]:
             yield _Unit(index, start, size, last=start + size == member.bytes)
 
 
-def _fetching(member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None) -> Callable[[], _Data]:
+def _fetching(
+    member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None, window: Window
+) -> Callable[[], _Data]:
     """Return what fetches the bytes of a unit."""
 
     def fetch() -> _Data:
@@ -130,6 +138,7 @@ def _fetching(member: Member, unit: _Unit, cancel: CancelToken, throttle: Thrott
             if room.filled + len(piece) > unit.bytes:
                 raise _other_size(member, "is longer")
             room.write(piece)
+            window.note(len(piece))
         if room.filled < unit.bytes:
             raise _other_size(member, f"ends after {unit.start + room.filled:,}")
         return room.taken()

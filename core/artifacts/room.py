@@ -18,7 +18,7 @@ class Room:
     """Room for `size` bytes, filled from its beginning. What is not filled takes no memory."""
 
     def __init__(self, size: int) -> None:
-        self._filled = 0
+        self._size, self._filled = size, 0
         self._small: BytesIO | None = None
         if size <= _SMALL:
             self._small = BytesIO(bytes(size))  # as large as it is to be, so that no growing moves it
@@ -37,6 +37,8 @@ class Room:
             ValueError: there is no room for them.
         """
         end = self._filled + len(data)
+        if end > self._size:
+            raise ValueError(f"{end} bytes where there is room for {self._size}")
         if self._small is not None:
             self._small.write(data)
         else:

@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         left = int(self.headers.get("Content-Length") or 0)
         buffer = memoryview(bytearray(min(left, _AT_ONCE)))
         while left:
-            count = self.rfile.readinto1(buffer[: min(left, self.rate.piece(_AT_ONCE))])  # type: ignore[attr-defined]
+            count = self.rfile.readinto1(buffer[: min(left, self.rate.piece(_AT_ONCE))])
             if not count:
                 raise ConnectionResetError
             self.rate.take(count)

@@ -11,6 +11,7 @@ for all sizes.
 import json
 import os
 import random
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,13 +22,8 @@ from pathlib import Path
 from time import perf_counter
 
 from core.artifacts.manifest import ArtifactForm
-from core.artifacts.tree import Member
-from core.cancellation import CancelToken
-from core.models.facts import ModelFile
-from core.models.hub import HubClient
-from core.models.sources import FileSource, FolderSource, HubSource
 from tests.benchmarks.discarding_s3 import DiscardingS3
-from tests.benchmarks.storing import store
+from tests.benchmarks.storing import FORMS, members_at, store
 from tests.stand_in_hub import OnDisk, StandInHub
 
 GB = 10**9
@@ -37,13 +33,14 @@ SLOW = 60 * 10**6
 """Bytes per second of an end that is slower than the rest."""
 MODEL = "acme/large"
 WEIGHTS = "model.safetensors"
-FORMS: tuple[ArtifactForm, ...] = ("archive", "prefix")
+_HEADER = struct.pack("<Q", 2) + b"{}"
+"""Of a safetensors file without tensors: what the Hub lists is looked into."""
 _STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is stored: `gb` of zeros, or of bytes that do not compress; and how fast either end is (`None`: as it is)."""
+    """What is stored: `gb` of zeros, or of bytes that do not compress; and how fast either end is (`None`: at will)."""
 
     name: str
     gb: int
@@ -97,9 +94,11 @@ def model_of(case: Case, place: Path) -> Iterator[Path]:
     weights = folder / WEIGHTS
     with weights.open("wb") as file:
         if case.zeros:
+            file.write(_HEADER)
             os.truncate(file.fileno(), case.gb * GB)
         else:
             source = random.Random(case.gb)
+            file.write(_HEADER)
             for _ in range(case.gb * 100):
                 file.write(source.randbytes(GB // 100))
     try:
@@ -111,44 +110,29 @@ def model_of(case: Case, place: Path) -> Iterator[Path]:
 
 
 def measure(case: Case, folder: Path, form: ArtifactForm) -> tuple[float, float, float]:
-    """Return the MiB of a process that is idle, its MiB at most while it stores the folder, and the seconds it takes."""
+    """Return the MiB of a process that is idle, its most while it stores the folder, and the seconds that takes."""
     with DiscardingS3(bytes_per_second=case.s3_rate) as s3, StandInHub(bytes_per_second=case.hub_rate) as hub:
         source = str(folder)
         if case.hub:
             hub.add(MODEL, {path.name: OnDisk(path) for path in folder.iterdir()})
-            source = f"{hub.url}/{MODEL}/{hub.repositories[MODEL].commit}"
-        command = [sys.executable, "-m", "tests.benchmarks.memory", "--store", form, str(folder), source, s3.url]
+            source = f"{hub.url}/{MODEL}"
+        command = [sys.executable, "-m", "tests.benchmarks.memory", "--store", form, source, s3.url]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
     idle, peak, seconds = json.loads(said)
     return idle, peak, seconds
 
 
-def measured(form: ArtifactForm, folder: str, source: str, s3_url: str) -> tuple[float, float, float]:
-    """Store the folder's files, read from `source`: what `measure` returns, of this process."""
-    small: FileSource
-    large: FileSource
-    with tempfile.TemporaryDirectory(prefix="small-") as place:
-        Path(place, WEIGHTS).write_bytes(bytes(1000))
-        small = large = FolderSource(Path(place))
+def measured(form: str, source: str, s3_url: str) -> tuple[float, float, float]:
+    """Store the files at `source`: what `measure` returns, of this process."""
+    with tempfile.TemporaryDirectory(prefix="small-") as small:
+        Path(small, WEIGHTS).write_bytes(bytes(1000))
         for each in FORMS:
-            store(each, members_of(small, Path(place)), s3_url)
-    if "://" in source:
-        endpoint, owner, name, commit = source.rsplit("/", 3)
-        client = HubClient(endpoint)
-        large = HubSource(f"{owner}/{name}", commit, client)
-        b"".join(large.read(ModelFile("config.json", Path(folder, "config.json").stat().st_size), CancelToken()))
-    else:
-        large = FolderSource(Path(folder))
+            store(each, members_at(small), s3_url)
+    members = members_at(source)  # from now on its Hub's client is imported as well
     idle = _mib("VmRSS")
     begun = perf_counter()
-    store(form, members_of(large, Path(folder)), s3_url)
+    store(form, members, s3_url)
     return idle, _mib("VmHWM"), perf_counter() - begun
-
-
-def members_of(source: FileSource, folder: Path) -> tuple[Member, ...]:
-    """Return the members that the files of a folder are, read from a source."""
-    files = [ModelFile(path.name, path.stat().st_size) for path in sorted(folder.iterdir())]
-    return tuple(Member(file.path, file.bytes, source.content(file), file) for file in files)
 
 
 def _mib(name: str) -> float:

@@ -102,8 +102,8 @@ def make_shards(folder: Path, total: int) -> Path:
 
 
 @contextmanager
-def ends(model: Path, place: Path, rate: int | None) -> Iterator[Ends]:
-    """Give a Hub that has the model and an empty S3, with nothing in any cache."""
+def ends(model: Path, place: Path, rate: int | None, *, through_front: bool = True) -> Iterator[Ends]:
+    """Give a Hub that has the model and an empty S3, with nothing in any cache; without a front S3 is not slowed."""
     home = place / "home"
     shutil.rmtree(home, ignore_errors=True)
     before = os.environ.get("SAGEWIZARD_HOME")
@@ -118,17 +118,19 @@ def ends(model: Path, place: Path, rate: int | None) -> Iterator[Ends]:
             repository = hub.add(MODEL, {path.name: OnDisk(path) for path in model.iterdir()})
             for path in repository.files:  # the digests are worked out before, not while it is measured
                 _ = repository.listed(path).sha256, repository.listed(path).git_sha1
+            s3 = front.url if through_front else running.url
             unset = daemon.variables_to_unset()
             environment = {
                 **{name: value for name, value in os.environ.items() if name not in unset},
                 **daemon.environment(running),
-                "AWS_ENDPOINT_URL": front.url,
+                "AWS_ENDPOINT_URL": s3,
                 "AWS_CONFIG_FILE": os.devnull,
                 "HF_ENDPOINT": hub.url,
                 "HF_HOME": str(home / "huggingface"),
                 "HF_HUB_DISABLE_XET": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             }
-            yield Ends(f"{hub.url}/{MODEL}", front.url, account_id, environment)
+            yield Ends(f"{hub.url}/{MODEL}", s3, account_id, environment)
     finally:
         daemon.stop()
         if before is None:
@@ -151,7 +153,7 @@ def by_program(form: ArtifactForm, between: Ends) -> tuple[float, float]:
     return float(json.loads(said)), perf_counter() - begun
 
 
-def moved(form: ArtifactForm, hub: str, s3: str, account_id: str) -> float:
+def moved(form: str, hub: str, s3: str, account_id: str) -> float:
     """Store the model that lies at `hub`; return the seconds that it takes once it was looked at."""
     members = members_at(hub)
     credentials = StaticCredentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])

@@ -27,7 +27,7 @@ NOBODY: Final = StaticCredentials("benchmark", "benchmark")
 
 
 def store(
-    form: ArtifactForm,
+    form: str,
     members: tuple[Member, ...],
     s3_url: str,
     account_id: str = ACCOUNT,

@@ -301,3 +301,9 @@ def test_very_many_empty_files() -> None:
     sources = [Source(b"") for _ in range(2_000)]
     indexes = [piece.member for piece in read_ahead(members(*sources), cancel=CancelToken()) if piece.last]
     assert indexes == list(itertools.islice(itertools.count(), 2_000))
+
+
+def test_units_may_be_larger_than_what_is_under_way_at_first() -> None:
+    source = Source(bytes(40 * 2**20), piece=2**20)
+    pieces = read_ahead([member(source)], cancel=CancelToken(), unit_bytes=20 * 2**20)
+    assert [len(piece.data) for piece in pieces] == [20 * 2**20, 20 * 2**20]
