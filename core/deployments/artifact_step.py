@@ -50,6 +50,7 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
     total = sum(member.bytes for member in members)
     form = run.plan.artifact.form
     begun = run.begun("object")
+    _refuse_changed_files(run, inspected)
     with (
         run.report.stage(
             "package", f"Reading {len(members)} files, {format_bytes(total)}, to be stored {_WORDS[form]}"
@@ -68,11 +69,9 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
             uploading.summary = "Nothing to upload"
             return found
         folder = ArtifactFolder.at(begun.name) if begun else run.folder
-        if begun:
-            _refuse_changed_files(run, inspected)
         with run.making("object", folder.uri, in_one=False), _converted(run, members, packing) as packed:
             artifact_folder.begin(writer, folder, run.ledger.deployment.id)
-            if not begun and (stamps := _stamps(inspected)):
+            if not run.ledger.deployment.transfer.stamps and (stamps := _stamps(inspected)):
                 run.ledger.note_stamps(stamps)
             _store(run, packed, folder, writer, packing, uploading, cancel)
     return folder

@@ -42,6 +42,8 @@ class Run:
     report: Reporter
     cancel: CancelToken
     limits: TransferLimits = NO_LIMITS
+    resumed: bool = False
+    """Whether an earlier run of the same deployment left something to go on with."""
 
     @property
     def tags(self) -> Mapping[str, str]:

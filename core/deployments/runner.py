@@ -94,7 +94,7 @@ def resume(
             )
         check_plan(made.plan)
         ledger.take_up()
-        run = Run(made.plan, account, hub, ledger, Reporter(made.id, emit), cancel, limits)
+        run = Run(made.plan, account, hub, ledger, Reporter(made.id, emit), cancel, limits, resumed=True)
         return _run(run, emit, wait=wait, rollback=rollback)
 
 
@@ -164,7 +164,12 @@ def _take_away_failed_endpoint(run: Run, report: StageReport) -> None:
 
 
 def _may_be_gone_on_with(run: Run, error: SagewizardError) -> bool:
-    """Return whether what was made is worth being left: the cause passes, and nothing costs much meanwhile."""
+    """Return whether what was made is worth being left: the cause passes, and nothing costs much meanwhile.
+
+    A check that says no before a resumed run has made anything leaves all as it is, too.
+    """
+    if run.resumed and run.report.stage_now == "inspect" and not isinstance(error, CancelledByUser):
+        return True
     passing = isinstance(error, UnreachableError | SignInExpiredError)
     return passing and run.begun("object") is not None and run.begun("endpoint") is None
 
@@ -175,10 +180,11 @@ def _end_badly(run: Run, error: SagewizardError, emit: Emit, *, rollback: bool) 
     if _may_be_gone_on_with(run, error):
         deployment = run.ledger.deployment.id
         first = error.fix.replace(", then try again", "").replace(", then repeat", "")
-        error.fix = (
-            f"{first} Then go on from here with {run.account.command(f'resume {deployment}')}; "
-            f"{run.account.command(f'rollback {deployment}')} removes what is there."
-        ).strip()
+        if run.account.command(f"rollback {deployment}") not in first:
+            error.fix = (
+                f"{first} Then go on from here with {run.account.command(f'resume {deployment}')}; "
+                f"{run.account.command(f'rollback {deployment}')} removes what is there."
+            ).strip()
         left = ()
     elif left and rollback:
         try:

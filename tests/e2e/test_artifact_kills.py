@@ -136,5 +136,7 @@ def test_a_local_file_that_changed_after_a_kill_is_refused_by_its_name(
         transfers.go_on(identifier)
     assert WEIGHTS in refused.value.message
     assert f"rollback {identifier}" in refused.value.fix
+    assert "resume" not in refused.value.fix
+    assert transfers.left_of(identifier), "a check that says no takes nothing away"
     transfers.roll_back(identifier)
     assert transfers.left_of(identifier) == []
