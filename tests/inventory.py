@@ -23,7 +23,8 @@ def left_of(get: Callable[[str], Any], word: str, ledgers: Path) -> list[str]:
     everything = inventory(get)
     ids = [found.id for found in list_deployments(ledgers) if word in found.endpoint]
     folders = {"/".join(item.split("/")[:4]) for item in everything if any(identifier in item for identifier in ids)}
-    return [*(item for item in everything if word in item), *sorted(folders)]
+    named = (item for item in everything if word in item and not item.startswith("object "))
+    return [*named, *sorted(folders)]
 
 
 def _everything(get: Callable[[str], Any]) -> Iterator[tuple[str, str]]:

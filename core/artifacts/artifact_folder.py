@@ -21,7 +21,7 @@ from core.aws.clients import Clients
 from core.aws.object_reading import S3Objects
 from core.aws.object_writing import ObjectWriter
 from core.cancellation import CancelToken
-from core.errors import NotFoundError
+from core.errors import CancelledByUser, NotFoundError, SagewizardError, UnreachableError
 from core.models.facts import ModelFile
 
 ARCHIVE_NAME: Final = "model.tar.gz"
@@ -100,11 +100,10 @@ def find_same(
         manifest = _manifest(store, folder, cancel)
         if manifest is None or not manifest.objects:
             continue
-        there = all(
-            (found := stored.get(folder.prefix + item.name)) and (found.bytes, found.etag) == (item.bytes, item.etag)
-            for item in manifest.objects
-        )
-        if there and manifest.is_of(recipe, digest_of):
+        data = folder.data_key(manifest.recipe.form)
+        there = {key: (item.bytes, item.etag) for key, item in stored.items() if key.startswith(data)}
+        told = {folder.prefix + item.name: (item.bytes, item.etag) for item in manifest.objects}
+        if there == told and manifest.is_of(recipe, digest_of):
             return folder, manifest
     return None
 
@@ -152,7 +151,8 @@ def leave(
         objects.delete_object(clients, bucket, prefix + _MANIFEST, account_id)
         if users(clients, folder, account_id):  # somebody has joined meanwhile
             objects.write_bytes(clients, bucket, prefix + _MANIFEST, manifest, account_id)
-            return False
+            if users(clients, folder, account_id):  # and has not left again
+                return False
     objects.delete_prefix(clients, bucket, prefix, account_id, cancel=cancel)
     return True
 
@@ -170,6 +170,8 @@ def users(clients: Clients, folder: ArtifactFolder, account_id: str) -> tuple[st
 def _manifest(store: S3Objects, folder: ArtifactFolder, cancel: CancelToken) -> Manifest | None:
     try:
         text = store.read(folder.bucket, folder.prefix + _MANIFEST, 0, LARGEST_MANIFEST, None, cancel)
-    except NotFoundError:
+    except (CancelledByUser, UnreachableError):
+        raise
+    except SagewizardError:  # gone meanwhile, or moved to where it cannot be read at once
         return None
     return Manifest.from_json(text)

@@ -23,6 +23,7 @@ from core.artifacts.tar_stream import ArchivePart, archive_parts, part_bytes_for
 from core.artifacts.tree import Member
 from core.aws.object_writing import ObjectWriter, StoredPart
 from core.cancellation import CancelToken
+from core.errors import AccessError, NotFoundError
 from core.throttle import Throttle
 
 
@@ -55,6 +56,8 @@ def store_archive(
         return Stored((StoredFile(ARCHIVE_NAME, there.bytes, there.etag),), content)
     layout = archive_parts(members, part_bytes_for(tar_bytes(members)))
     upload = _upload(writer, key, checkpoint)
+    if checkpoint is None or checkpoint.upload_id != upload.id:
+        note(ArchiveCheckpoint(upload.id, part=1, crc32=0, bytes=0))  # not everybody may list uploads
     begin = _beginning(layout, checkpoint, upload)
     first_member = layout[begin.part - 1].first
     packed, stored = Counter(telling.packed, total), Counter(telling.stored, total)
@@ -152,6 +155,13 @@ class _Sending:
 def _upload(writer: ObjectWriter, key: str, checkpoint: ArchiveCheckpoint | None) -> _Upload:
     """Return the upload to go on with, one that is begun where an earlier run left none; others are ended."""
     left = writer.uploads(key).get(key, ())
+    if not left and checkpoint is not None:
+        try:
+            return _Upload(
+                checkpoint.upload_id, {part.number: part for part in writer.parts(key, checkpoint.upload_id)}
+            )
+        except (NotFoundError, AccessError):
+            writer.abort(key, checkpoint.upload_id)
     if not left:
         return _Upload(writer.begin(key), {})
     chosen = upload_to_go_on_with(writer, key, left, wanted=checkpoint.upload_id if checkpoint else None)

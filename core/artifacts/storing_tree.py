@@ -7,6 +7,7 @@ right before it was; of large ones S3 tells the SHA-256 of the parts that it has
 
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -47,7 +48,9 @@ def store_tree(
     """
     prefix = folder.data_key("prefix")
     stored_before = S3Objects(writer.clients).list(folder.bucket, prefix, cancel)
-    there = {item.key.removeprefix(prefix): item for item in stored_before}
+    sizes = {member.path: member.bytes for member in members}
+    found_before = {item.key.removeprefix(prefix): item for item in stored_before}
+    there = {path: item for path, item in found_before.items() if sizes.get(path) == item.bytes}
     total = sum(member.bytes for member in members)
     packed, stored = Counter(telling.packed, total), Counter(telling.stored, total)
     work = _Work(writer, prefix, there, _uploads(writer, prefix), stored)
@@ -67,17 +70,17 @@ def store_tree(
             else:
                 to_read.append(member)
         file: _File | None = None
-        pieces = read_ahead(to_read, cancel=cancel, throttle=throttle, unit_bytes=_UNIT)
-        for piece in blamed(pieces, telling):
-            member = to_read[piece.member]
-            file = file or _File(member, part_bytes_for(member.bytes))
-            file.take(piece.data)
-            packed.add(len(piece.data), member.path)
-            if piece.last:
-                content[member.path] = piece.sha256 or ""
-            work.send(file, requests, last=piece.last)
-            if piece.last:
-                file = None
+        with closing(read_ahead(to_read, cancel=cancel, throttle=throttle, unit_bytes=_UNIT)) as pieces:
+            for piece in blamed(pieces, telling):
+                member = to_read[piece.member]
+                file = file or _File(member, part_bytes_for(member.bytes))
+                file.take(piece.data)
+                packed.add(len(piece.data), member.path)
+                if piece.last:
+                    content[member.path] = piece.sha256 or ""
+                work.send(file, requests, last=piece.last)
+                if piece.last:
+                    file = None
     return Stored(
         tuple(StoredFile(TREE_NAME + path, item.bytes, item.etag or "") for path, item in sorted(work.objects.items())),
         {path: digest for path, digest in content.items() if digest},

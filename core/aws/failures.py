@@ -126,7 +126,7 @@ def _translate_answer(error: BaseException, doing: str) -> SagewizardError:
     if code in _ABSENT:
         return NotFoundError(f"Could not {doing}: {said}")
     if code in _BUSY or (error_status(error) or 0) >= 500:
-        return SagewizardError(
+        return UnreachableError(
             f"Could not {doing}: {said}", fix="AWS is busy or has trouble: try again in some minutes."
         )
     return SagewizardError(f"Could not {doing}: {said}")

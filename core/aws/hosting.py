@@ -15,7 +15,7 @@ from core.aws.descriptions import (
     listing_from_api,
     model_from_api,
 )
-from core.aws.failures import error_code, error_message, explained, is_final_no
+from core.aws.failures import error_code, error_message, explained
 from core.aws.propagation import (
     RECORD_SECONDS,
     ROLE_SECONDS,
@@ -319,7 +319,7 @@ def _settled(call: Callable[[], str], cancel: CancelToken | None, on_wait: Told)
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """How to find out whether what has the name already is what an attempt made whose answer was lost."""
+    """How to find out whether what has the name already was made by this very deployment."""
 
     clients: Clients
     tags: Mapping[str, str]
@@ -343,7 +343,7 @@ def _unless_taken(kind: str, name: str, call: Callable[[], str], made: _Made) ->
     except ClientError as error:
         if _TAKEN not in error_message(error).lower():
             raise
-        if not is_final_no(error) and (arn := made.arn()):
+        if arn := made.arn():  # made by an attempt whose answer was lost, or by a run that was killed
             return arn
         raise RefusedError(
             f"There is already {'an' if kind[0] in 'aeiou' else 'a'} {kind} named {name}.", fix="Choose another name."

@@ -164,6 +164,24 @@ def _delete(
             raise SagewizardError(f"{len(failed)} objects under s3://{bucket}/{what} were not deleted ({said}).")
 
 
+def abort_upload(clients: Clients, bucket: str, key: str, upload_id: str, account_id: str) -> None:
+    """End one upload in parts; it is fine when it is gone.
+
+    Raises:
+        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    with explained(f"end the upload of s3://{bucket}/{key}"):
+        try:
+            clients.get("s3").abort_multipart_upload(
+                Bucket=bucket, Key=key, UploadId=upload_id, ExpectedBucketOwner=account_id
+            )
+        except ClientError as error:
+            if error_code(error) not in _ABSENT | {"NoSuchUpload"}:
+                raise
+
+
 def _abort_uploads(clients: Clients, bucket: str, prefix: str, account_id: str) -> None:
     from botocore.exceptions import ClientError
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from core.aws import buckets
 from core.aws.clients import Clients
-from core.aws.failures import error_code, explained, is_final_no
+from core.aws.failures import error_code, explained
 from core.aws.policies import trust_policy, trusts_sagemaker
 from core.aws.tags import DEPLOYMENT, as_aws_tags, from_aws_tags, is_ours
 from core.errors import AccessError, NotFoundError, RefusedError, SagewizardError, UsageError
@@ -153,8 +153,8 @@ def create_role(
         except ClientError as error:
             if error_code(error) != "EntityAlreadyExists":
                 raise
-            item = None if is_final_no(error) else _get_role(clients, name)
-            # An attempt whose answer was lost may have made it.
+            # An attempt whose answer was lost, or a run that was killed, may have made it.
+            item = _role_if_told(clients, name)
             if item is None or from_aws_tags(item.get("Tags", ())).get(DEPLOYMENT) != tags.get(DEPLOYMENT):
                 raise RefusedError(
                     f"There is a role named {name} already.", fix=f"Use it (--role {name}), or choose another name."
@@ -162,6 +162,14 @@ def create_role(
     with explained(f"allow the role {name} to read the model"):
         iam.put_role_policy(RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(policy))
     return _role(item)
+
+
+def _role_if_told(clients: Clients, name: str) -> Mapping[str, Any] | None:
+    """Return a role, `None` when there is none or it may not be looked at."""
+    try:
+        return _get_role(clients, name)
+    except AccessError:
+        return None
 
 
 def role_exists(clients: Clients, name: str) -> bool:

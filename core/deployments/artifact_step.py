@@ -4,7 +4,7 @@ Nothing of it touches the disk but pickled weights that are converted, one file 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from core.artifacts import artifact_folder
@@ -118,9 +118,10 @@ def _store(
     recipe = run.recipe
     recipe = replace(recipe, files=seen(recipe.files, stored.content))
     artifact_folder.finish(writer, folder, Manifest(recipe, stored.objects, run.ledger.deployment.id, stored.content))
-    for key, uploads in writer.uploads(folder.prefix).items():  # begun anew when the answer to the first was lost
-        for upload in uploads:
-            writer.abort(key, upload)
+    with suppress(SagewizardError):  # the artifact is whole; this is tidiness
+        for key, uploads in writer.uploads(folder.prefix).items():  # begun anew when the answer to one was lost
+            for upload in uploads:
+                writer.abort(key, upload)
     size = sum(item.bytes for item in stored.objects)
     uploading.summary = f"{folder.data_uri(run.plan.artifact.form)}: {format_bytes(size)}"
 
@@ -167,7 +168,7 @@ def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> Arti
             digest_of=digest_of,
             cancel=run.cancel,
         )
-    except AccessError:  # who may write there but not look goes without
+    except (AccessError, RefusedError):  # who may not look, or finds too much, goes without
         return None
     if found is None or not _may_be_read(run, found[0]):
         return None

@@ -183,7 +183,7 @@ class Ledger:
             lines.insert(0, _header(self._deployment))
         text = "".join(json.dumps(line) + "\n" for line in lines)
         try:
-            torn = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
+            torn = self._path.exists() and _is_torn(self._path)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 _write_all(descriptor, (("\n" if torn else "") + text).encode())
@@ -256,6 +256,14 @@ def read_ledger(path: Path) -> Deployment:
     if deployment.resources and not deployment.existing and deployment.status not in {"running", "failed", "cancelled"}:
         deployment = replace(deployment, status="deleted")
     return deployment
+
+
+def _is_torn(path: Path) -> bool:
+    """Return whether the last line of a file has no end."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return size > 0 and file.read(1) != b"\n"
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

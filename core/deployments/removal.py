@@ -8,7 +8,7 @@ from typing import Final
 
 from core.account import Account
 from core.artifacts.artifact_folder import ArtifactFolder, leave
-from core.aws import buckets, hosting, roles
+from core.aws import buckets, hosting, objects, roles
 from core.aws.clients import Clients
 from core.aws.endpoint_deletion import delete_endpoint_and_wait
 from core.aws.tags import DEPLOYMENT
@@ -102,6 +102,9 @@ def _remove(
             roles.delete_role(clients, name)
         case "object":
             folder = ArtifactFolder.at(name)
+            if ledger.deployment.transfer.checkpoint is not None:  # not everybody may list uploads
+                upload = ledger.deployment.transfer.checkpoint.upload_id
+                objects.abort_upload(clients, folder.bucket, folder.data_key("archive"), upload, account_id)
             if not leave(clients, folder, ledger.deployment.id, account_id, cancel=cancel):
                 return "kept"
         case "bucket":

@@ -17,10 +17,11 @@ _UNFINISHED: Final[tuple[frozenset[DeploymentStatus], ...]] = (
 """Ways not to be finished, the one first that is rather meant."""
 
 
-def find_unfinished(account: Account, deployment_id: str | None) -> Deployment:
+def find_unfinished(account: Account, deployment_id: str | None, *, awaited: bool = True) -> Deployment:
     """Return the deployment of that id; without one, the only one of the account and region that was not finished.
 
-    One that was interrupted goes before those that failed, and those before ones that were not waited for.
+    One that was interrupted goes before those that failed, and those before ones that were not waited for; these may
+    have come up since, and count with `awaited` only.
 
     Raises:
         NotFoundError: there is none.
@@ -36,7 +37,7 @@ def find_unfinished(account: Account, deployment_id: str | None) -> Deployment:
         )
     here = account.identity().account_id, account.region
     left = [each for each in found if (each.account_id, each.region) == here and each.existing]
-    for statuses in _UNFINISHED:
+    for statuses in _UNFINISHED if awaited else _UNFINISHED[:-1]:
         unfinished = [deployment for deployment in left if deployment.status in statuses]
         if len(unfinished) > 1:
             named = ", ".join(f"{deployment.id} ({deployment.endpoint})" for deployment in unfinished[:5])

@@ -93,9 +93,29 @@ def resume(
                 fix="Run its plan again: `sagewizard deploy`.",
             )
         check_plan(made.plan)
+        _refuse_endpoint_at_work(made, account)
         ledger.take_up()
         run = Run(made.plan, account, hub, ledger, Reporter(made.id, emit), cancel, limits, resumed=True)
         return _run(run, emit, wait=wait, rollback=rollback)
+
+
+def _refuse_endpoint_at_work(made: Deployment, account: Account) -> None:
+    """Return when the deployment has no endpoint that has come up: there would be nothing to go on with, only to lose.
+
+    Raises:
+        RefusedError: it has one.
+    """
+    if not any(resource.kind == "endpoint" for resource in made.existing):
+        return
+    try:
+        status = hosting.describe_endpoint(account.clients, made.endpoint).status
+    except NotFoundError:
+        return
+    if status not in {"Creating", "Failed"}:
+        raise RefusedError(
+            f"The endpoint {made.endpoint} is there already ({status}).",
+            fix=f"Talk to it: {account.command(f'chat {made.endpoint}')}.",
+        )
 
 
 def _run(run: Run, emit: Emit, *, wait: bool, rollback: bool) -> Deployment:

@@ -10,7 +10,7 @@ from core.aws.policies import artifact_policy
 from core.deployments.names import role_name_for
 from core.deployments.reporting import StageReport
 from core.deployments.run import Run
-from core.errors import AccessError
+from core.errors import AccessError, NotFoundError
 from core.serving.images import image_repository_arn
 
 
@@ -26,8 +26,13 @@ def provide_role(run: Run, folder: ArtifactFolder) -> str:
             report.summary = f"Using {plan.role.arn}"
             return plan.role.arn
         if made := run.made("role"):
-            report.summary = f"Created before: {made.name}"
-            return roles.find_role(account.clients, made.name).arn
+            try:
+                arn = roles.find_role(account.clients, made.name).arn
+            except NotFoundError:  # somebody deleted it
+                run.ledger.record("role", made.name, "deleted")
+            else:
+                report.summary = f"Created before: {made.name}"
+                return arn
         name = plan.role.create or role_name_for(plan.endpoint.name, account.region)
         partition = account.clients.partition
         policy = artifact_policy(

@@ -64,7 +64,7 @@ def belongings(account: Account, parts: Parts, *, cancel: CancelToken) -> tuple[
     bucket_names = set()
     for uri in sorted(data):
         folder = ArtifactFolder.around(uri)
-        noted = set(users(clients, folder, account_id)) if folder else set()
+        noted = _users(clients, folder, account_id) if folder else set()
         # An endpoint that somebody else made of the same artifact has not noted itself.
         if folder and deployment in noted and (uri not in used.data or len(noted) > 1):
             found.append(Resource("object", folder.uri, "created"))
@@ -94,6 +94,14 @@ def _used_by_others(clients: Clients, name: str, cancel: CancelToken) -> Used:
         roles=frozenset(model.role_arn for model in models if model.role_arn),
         data=frozenset(item.model_data_uri for model in models for item in model.containers if item.model_data_uri),
     )
+
+
+def _users(clients: Clients, folder: ArtifactFolder, account_id: str) -> set[str]:
+    """Return who uses an artifact; nobody where that may not be looked at: the artifact then stays."""
+    try:
+        return set(users(clients, folder, account_id))
+    except AccessError:
+        return set()
 
 
 def _role_tags(clients: Clients, name: str) -> Mapping[str, str]:

@@ -36,7 +36,7 @@ class FolderSource:
     def stamp(self, file: ModelFile) -> str:
         """Return what tells the file's present state from a later one, which is not read any more; empty without one.
 
-        It is the size and the time of change.
+        It is made of the size, both times of change and the file's number on its disk: tools may set one time back.
         """
         path = self.root / file.path
         try:
@@ -44,7 +44,7 @@ class FolderSource:
         except OSError:
             return ""
         self._watch.expect_unchanged(path, status)
-        return f"{status.st_size}:{status.st_mtime_ns}"
+        return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
 
 
 class FileWatch:

@@ -15,7 +15,7 @@ from core.deployments.events import STAGES, Event, Stage
 from core.deployments.ledger import Ledger, list_deployments
 from core.deployments.plan_file import plan_to_json
 from core.deployments.removal import remove_resources
-from core.deployments.runner import deploy
+from core.deployments.runner import deploy, resume
 from core.endpoints.invocation import invoke
 from core.endpoints.removal import delete_endpoint
 from core.errors import CancelledByUser, DeploymentFailedError, NotFoundError, RefusedError, SagewizardError
@@ -126,7 +126,7 @@ from typing import Any
 from core.account import open_account
 from core.cancellation import CancelToken
 from core.deployments.plan_file import read_plan
-from core.deployments.runner import deploy
+from core.deployments.runner import deploy, resume
 from core.models.hub import HubClient
 
 plan, stage = read_plan(Path(sys.argv[1])), sys.argv[2]
@@ -300,3 +300,43 @@ def test_a_disk_that_fills_up_ends_a_run_with_its_cause_and_what_is_there(stand:
     assert found is not None
     stand.remove(found.id)
     assert stand.left_of("full") == []
+
+
+def test_a_deployment_whose_endpoint_is_in_service_is_not_gone_on_with_and_loses_nothing(stand: Stand) -> None:
+    identifier = stand.deploy(stand.plan("at-work"))
+    before = stand.left_of("at-work")
+    with pytest.raises(RefusedError, match="is there already"):
+        resume(identifier, stand.account, stand.hub, emit=stand.events.append, cancel=CancelToken())
+    assert stand.left_of("at-work") == before
+    stand.remove(identifier)
+
+
+@pytest.mark.parametrize("stage", ["role", "model", "endpoint_config", "endpoint"])
+def test_a_kill_before_it_is_written_down_that_a_resource_is_made_can_be_gone_on_with(
+    stand: Stand, stage: Stage
+) -> None:
+    name = f"unwritten-{stage.replace('_', '-')}"
+    identifier = stand.deploy(stand.plan(name))
+    kinds = ["role", "model", "endpoint_config", "endpoint"]
+    with Ledger.reopen(stand.account.ledgers, identifier) as ledger:
+        later = [each for each in ledger.deployment.existing if each.kind in kinds[kinds.index(stage) :]]
+        sagemaker = stand.account.clients.get("sagemaker")
+        if stage != "endpoint":
+            sagemaker.delete_endpoint(EndpointName=name)
+            waited = sagemaker.get_waiter("endpoint_deleted")
+            waited.wait(EndpointName=name, WaiterConfig={"Delay": 1})
+        if stage in kinds[:2]:
+            sagemaker.delete_endpoint_config(EndpointConfigName=name)
+        if stage == "role":
+            sagemaker.delete_model(ModelName=name)
+        for each in later:
+            ledger.record(each.kind, each.name, "creating" if each.kind == stage else "deleted")
+        ledger.take_up()
+    if stage == "endpoint":  # it came up in the meantime
+        with pytest.raises(RefusedError, match="is there already"):
+            resume(identifier, stand.account, stand.hub, emit=stand.events.append, cancel=CancelToken())
+    else:
+        made = resume(identifier, stand.account, stand.hub, emit=stand.events.append, cancel=CancelToken())
+        assert made.status == "ready"
+    stand.remove(identifier)
+    assert stand.left_of(name) == []

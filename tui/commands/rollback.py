@@ -18,7 +18,7 @@ def rollback(session: Session, deployment: str | None, yes: bool) -> None:
     from core.deployments.resumption import find_unfinished, roll_back
 
     account = session.account()
-    found = find_unfinished(account, deployment)
+    found = find_unfinished(account, deployment, awaited=False)
     if not session.json:
         message(f"This removes, of {found.id} (“{found.endpoint}” in {found.region}):")
         for resource in reversed(found.existing):
