@@ -114,7 +114,7 @@ def join(clients: Clients, writer: ObjectWriter, folder: ArtifactFolder, deploym
     Raises:
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
-    writer.put(f"{folder.prefix}{_USED_BY}{deployment_id}", [b""])
+    begin(writer, folder, deployment_id)
     return objects.find_object(clients, folder.bucket, folder.prefix + _MANIFEST, writer.account_id) is not None
 
 

@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from hashlib import sha256
 from threading import Lock
 from types import TracebackType
 from typing import Final, TypeVar
@@ -77,14 +76,6 @@ def blamed(items: Iterable[_T], telling: Telling) -> Iterator[_T]:
             telling.unreadable()
             raise
         yield item
-
-
-def sha256_of(pieces: Iterable[bytes | memoryview]) -> bytes:
-    """Return the SHA-256 of pieces that follow each other."""
-    digest = sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.digest()
 
 
 def upload_to_go_on_with(writer: ObjectWriter, key: str, left: Sequence[str], *, wanted: str | None = None) -> str:

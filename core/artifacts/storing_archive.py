@@ -18,10 +18,11 @@ from core.artifacts.encoding import encoded_parts
 from core.artifacts.gzip_parts import HEADER, GzipState
 from core.artifacts.manifest import StoredFile
 from core.artifacts.reading import Piece, read_ahead
-from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, sha256_of, upload_to_go_on_with
+from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, upload_to_go_on_with
 from core.artifacts.tar_stream import ArchivePart, archive_parts, part_bytes_for, tar_bytes
 from core.artifacts.tree import Member
 from core.aws.object_writing import ObjectWriter, StoredPart
+from core.aws.written_objects import sha256_of
 from core.cancellation import CancelToken
 from core.errors import AccessError, NotFoundError
 from core.throttle import Throttle

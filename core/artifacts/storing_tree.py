@@ -15,11 +15,12 @@ from typing import Final
 from core.artifacts.artifact_folder import TREE_NAME, ArtifactFolder
 from core.artifacts.manifest import StoredFile
 from core.artifacts.reading import read_ahead
-from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, sha256_of, upload_to_go_on_with
+from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, upload_to_go_on_with
 from core.artifacts.tar_stream import part_bytes_for
 from core.artifacts.tree import Member
 from core.aws.object_reading import S3Objects
 from core.aws.object_writing import ObjectWriter, StoredPart, WrittenObject
+from core.aws.written_objects import sha256_of
 from core.cancellation import CancelToken
 from core.models.sources import StoredContent
 from core.models.stored_objects import StoredObject

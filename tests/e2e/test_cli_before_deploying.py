@@ -5,6 +5,8 @@ import json
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from core.deployments.plan_file import read_plan
 from core.sandbox.daemon import RunningSandbox
 from tests.e2e.program import inventory, run
@@ -184,3 +186,11 @@ def test_an_option_overrules_a_plan_and_what_follows_is_decided_anew(sandbox_hom
     assert ended.code == 2  # nobody said yes; what would be done is told all the same
     assert "decided anew" in ended.err
     assert "on ml.g5.xlarge as “overruled”" in ended.err
+
+
+@pytest.mark.parametrize(("option", "value"), [("--kms-key", "a b"), ("--bucket", "Not A Bucket")])
+def test_what_s3_would_not_take_is_refused_when_it_is_planned(option: str, value: str) -> None:
+    ended = run("--sandbox", "plan", "sample", option, value)
+    assert ended.code == 2
+    assert value in ended.err
+    assert not ended.out

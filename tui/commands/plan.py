@@ -33,7 +33,7 @@ def plan(
 
     Without -o the plan goes to stdout, as YAML or with --json as JSON. A file ending in .json is written as JSON.
     """
-    from core.deployments.plan_file import plan_to_json, plan_to_yaml
+    from core.deployments.plan_file import check_plan, plan_to_json, plan_to_yaml
     from core.deployments.planner import make_plan, summarise
 
     choices = choices_from(session, options)
@@ -41,6 +41,7 @@ def plan(
     account.identity()  # before the Hub is asked anything
     looked = study(session, model, variant=variant, remote_code=remote_code)
     made = make_plan(looked.facts, looked.weights, looked.table(session, account.clients, choices), choices, account)
+    check_plan(made)
     message(f"{summarise(made)}.")
     if lacking := made.reasons.get("endpoint.quota"):
         message(f"Quota: {lacking}")
