@@ -111,12 +111,6 @@ def shards_of(files: WeightFiles, paths: Collection[str]) -> tuple[str, ...]:
     )
 
 
-def shard_count(path: str) -> int | None:
-    """Return the `n` of a shard's name `…-00001-of-n.…`, `None` for a file that is no shard."""
-    name = weight_name(path.rsplit("/", 1)[-1])
-    return name.count if name else None
-
-
 def available_format(paths: Collection[str]) -> WeightFiles | None:
     """Return the best format of transformers weights that `paths` offer, `None` when there is none.
 
