@@ -88,16 +88,26 @@ def _store(
 ) -> None:
     """`cancel` is the writer's, and set when something fails: what is being sent then ends."""
     total = sum(member.bytes for member in members)
+    tree = run.plan.artifact.form == "prefix"
+    read, sent = _OfFiles(members), _OfFiles(members)
 
     def packed(done: int, file: str) -> None:
-        packing.progress("Packaging", done, total, "bytes", file=file)
+        packing.progress("Packaging", done, total, "bytes", file=file, of_file=read.after(done, file))
         if done == total:  # what was read last is still on its way
             packing.finish()
 
     packing.summary = f"{len(members)} files, {format_bytes(total)}, each seen to be what was listed"
     telling = Telling(
         packed=packed,
-        stored=lambda done, file: uploading.progress("Uploading", done, total, "bytes", file=file),
+        stored=lambda done, file: uploading.progress(
+            # A part of an archive may hold the end of one file and the beginning of the next.
+            "Uploading",
+            done,
+            total,
+            "bytes",
+            file=file,
+            of_file=sent.after(done, file) if tree else None,
+        ),
         unreadable=lambda: run.report.blame("package"),
     )
     # What is converted is fetched before, and was slowed down there.
@@ -124,6 +134,24 @@ def _store(
                 writer.abort(key, upload)
     size = sum(item.bytes for item in stored.objects)
     uploading.summary = f"{folder.data_uri(run.plan.artifact.form)}: {format_bytes(size)}"
+
+
+class _OfFiles:
+    """How many bytes of each member are done, as counts of all of them grow. For one caller at a time."""
+
+    def __init__(self, members: tuple[Member, ...]) -> None:
+        self._sizes = {member.path: member.bytes for member in members}
+        self._done: dict[str, int] = {}
+        self._all = 0
+
+    def after(self, done: int, file: str) -> tuple[int, int] | None:
+        """Return how many bytes of `file` are done, and how many it has, when `done` are in all."""
+        came, self._all = done - self._all, done
+        size = self._sizes.get(file)
+        if size is None:
+            return None
+        self._done[file] = min(self._done.get(file, 0) + came, size)
+        return self._done[file], size
 
 
 def _writer(run: Run, cancel: CancelToken) -> ObjectWriter:

@@ -24,11 +24,10 @@ STAGES: tuple[Stage, ...] = ("inspect", "package", "upload", "role", "model", "e
 class Event:
     """One thing that happened in a deployment.
 
-    `done` and `total` are counts of `unit`; `file` is the path in the artifact that is under way, `rate` how many bytes
-    a second passed lately, `seconds_left` what is left at that rate, where they are known. `endpoint` is
-    set on events of the stage `ready`, and on the last event of
-    a run that does not wait; `cause` and `fix` on `failed` ones. `message` is safe to show: text from outside was
-    cleaned.
+    `done` and `total` are counts of `unit`; `file` is the path in the artifact that is under way, `file_done` and
+    `file_total` its bytes; `rate` is how many bytes a second passed lately, `seconds_left` what is left at that rate,
+    where they are known. `endpoint` is set on events of the stage `ready`, and on the last event of a run that does not
+    wait; `cause` and `fix` on `failed` ones. `message` is safe to show: text from outside was cleaned.
     """
 
     deployment: str
@@ -39,6 +38,8 @@ class Event:
     total: int | None = None
     unit: Unit | None = None
     file: str | None = None
+    file_done: int | None = None
+    file_total: int | None = None
     rate: float | None = None
     seconds_left: float | None = None
     endpoint: str | None = None
@@ -58,7 +59,7 @@ class Event:
             "total": self.total,
             "unit": self.unit,
         }
-        for name in ("file", "rate", "seconds_left", "endpoint", "cause", "fix"):
+        for name in ("file", "file_done", "file_total", "rate", "seconds_left", "endpoint", "cause", "fix"):
             if (value := getattr(self, name)) is not None:
                 body[name] = round(value, 1) if isinstance(value, float) else value
         return json.dumps(body)

@@ -44,11 +44,13 @@ class StageReport:
         unit: Unit | None = None,
         *,
         file: str | None = None,
+        of_file: tuple[int, int] | None = None,
     ) -> None:
         """Tell how far the stage is; dropped when the last telling was a moment ago, unless this is the end.
 
         A count never goes back, its total stays what it was first, and after the end nothing is told any more. `file`
-        is the path that is under way. Of bytes the rate and the time left are told.
+        is the path that is under way, `of_file` how many of its bytes are done, and how many it has. Of bytes the rate
+        and the time left are told.
         """
         with self._pace.lock:
             if self._ended or self._finished:
@@ -76,6 +78,8 @@ class StageReport:
                     total=total,
                     unit=unit,
                     file=file,
+                    file_done=of_file[0] if of_file else None,
+                    file_total=of_file[1] if of_file else None,
                     rate=rate,
                     seconds_left=left,
                 )

@@ -149,3 +149,17 @@ def test_what_is_not_there_is_one_sentence(stand: Stand, address: str, code: int
     assert ended.code == code, ended.err
     assert words in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_progress_tells_the_bytes_of_the_file_under_way(stand: Stand, address: str) -> None:
+    plan = planned(stand, address, "told")
+    identifier = stand.deploy(plan, wait=False)
+    told = [event for event in stand.events if event.stage == "package" and event.file_total is not None]
+    sizes = {file.path: file.bytes for file in plan.model.files}
+    assert told
+    for event in told:
+        assert event.file is not None
+        assert event.file_total == sizes.get(event.file, event.file_total)
+        assert 0 <= (event.file_done or 0) <= (event.file_total or 0)
+    assert '"file_total"' in told[0].to_json()
+    stand.remove(identifier)
