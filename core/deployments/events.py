@@ -6,7 +6,7 @@ the endpoint is in service; or `failed`. A stream that ends otherwise was cut of
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class Event:
     done: int | None = None
     total: int | None = None
     unit: Unit | None = None
+    _: KW_ONLY
     file: str | None = None
     file_done: int | None = None
     file_total: int | None = None

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.aws.roles import Role
-from core.deployments.events import STAGES, Event
+from core.deployments.events import STAGES, Event, Stage
 from core.deployments.plan import Plan
 from core.errors import DeploymentFailedError
 from core.instances.catalog import catalog, find_instance_type
@@ -202,7 +202,24 @@ def a_transferring_run() -> DeploymentRun:
     run.apply(Event("d1", "inspect", "finished", "All as planned", at=at))
     run.apply(Event("d1", "package", "started", "Reading 3.1 GB to be stored as one model.tar.gz", at=at))
     run.apply(Event("d1", "upload", "started", "Uploading to s3://sagemaker-us-east-1-123456789012", at=at))
-    for stage, done, number, rate in (("package", 1_290_000_000, 3, 90e6), ("upload", 1_160_000_000, 2, 84.2e6)):
-        told = Event("d1", stage, "progress", "On", done, total, "bytes", file.format(number), rate, 23.4, at=at)  # type: ignore[arg-type]
-        run.apply(told)
+    under_way: tuple[tuple[Stage, int, int, float], ...] = (
+        ("package", 1_290_000_000, 3, 90e6),
+        ("upload", 1_160_000_000, 2, 84.2e6),
+    )
+    for stage, done, number, rate in under_way:
+        run.apply(
+            Event(
+                "d1",
+                stage,
+                "progress",
+                "On",
+                done,
+                total,
+                "bytes",
+                file=file.format(number),
+                rate=rate,
+                seconds_left=23.4,
+                at=at,
+            )
+        )
     return run
