@@ -11,7 +11,7 @@ _BURST_SECONDS: Final = 0.25
 
 
 class Throttle:
-    """Lets `bytes_per_second` pass, with a burst of a quarter second; `None` lets everything pass. Thread-safe.
+    """Lets `bytes_per_second` pass, with a burst of a quarter second. Thread-safe.
 
     It is a token bucket whose level may go below zero: whoever takes waits until it is back there, and those who come
     later wait behind. `clock` returns seconds that never go back.
@@ -20,8 +20,8 @@ class Throttle:
         ValueError: the rate lets nothing pass.
     """
 
-    def __init__(self, bytes_per_second: int | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        if bytes_per_second is not None and bytes_per_second <= 0:
+    def __init__(self, bytes_per_second: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        if bytes_per_second <= 0:
             raise ValueError("a rate that lets nothing pass")
         self._rate = bytes_per_second
         self._clock = clock
@@ -36,7 +36,7 @@ class Throttle:
             CancelledByUser: stopping was asked for meanwhile.
         """
         cancel.check()
-        if self._rate is None or count <= 0:
+        if count <= 0:
             return
         with self._lock:
             now = self._clock()

@@ -1,10 +1,13 @@
 """A network that is only so fast, for the servers that tests put in the place of the real ones."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
+from http.server import HTTPServer
 from typing import Any, Final
 
+_SMALL_BUFFER: Final = 2**17
 _LEAST_PIECE: Final = 1024
 _PIECES_A_SECOND: Final = 50
 
@@ -43,3 +46,17 @@ class RateLimit:
             self._free_at = max(self._free_at, now) + count / self._rate
             seconds = self._free_at - now
         self._wait(seconds)
+
+
+def listening(server: HTTPServer, *, limited: bool) -> str:
+    """Have a server that is not bound yet listen on this machine, in a thread of its own; return its address.
+
+    `limited`: a `RateLimit` slows down what it takes, so that little may wait in the system's buffers, which is taken
+    to be sent by who sent it.
+    """
+    if limited:
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
+    server.server_bind()
+    server.server_activate()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"

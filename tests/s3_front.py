@@ -19,7 +19,7 @@ from typing import Any
 
 from core.sandbox import state_files
 from core.sandbox.state_files import RunningSandbox
-from tests.rate_limit import RateLimit
+from tests.rate_limit import RateLimit, listening
 from tests.s3_front_faults import (
     ACCESS_DENIED,
     EXPIRED_TOKEN,
@@ -49,8 +49,6 @@ __all__ = [
     "front_of",
 ]
 
-_SMALL_BUFFER = 2**17
-
 
 class S3Front:
     """The server in front of `upstream`; use it in a `with`.
@@ -74,12 +72,7 @@ class S3Front:
             front_of = front
 
         self._server = _Server(("127.0.0.1", 0), Bound, bind_and_activate=False)
-        if bytes_per_second is not None:  # what waits in the system's buffers is taken to be sent by who sent it
-            self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
-        self._server.server_bind()
-        self._server.server_activate()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.url = listening(self._server, limited=bytes_per_second is not None)
 
     def __enter__(self) -> "S3Front":
         return self

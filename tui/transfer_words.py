@@ -108,7 +108,7 @@ def _step(count: float) -> int:
 
 
 def cells_of(text: str) -> int:
-    """Return how many cells of a terminal a line of text takes."""
+    """Return how many cells of a terminal a line of text takes. By hand: the commands load no library of screens."""
     return sum(map(_cells, text))
 
 

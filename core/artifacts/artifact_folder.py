@@ -108,14 +108,14 @@ def find_same(
     return None
 
 
-def join(clients: Clients, writer: ObjectWriter, folder: ArtifactFolder, deployment_id: str) -> bool:
+def join(writer: ObjectWriter, folder: ArtifactFolder, deployment_id: str) -> bool:
     """Note that a deployment uses the artifact; return whether the artifact is still there.
 
     Raises:
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
     begin(writer, folder, deployment_id)
-    return objects.find_object(clients, folder.bucket, folder.prefix + _MANIFEST, writer.account_id) is not None
+    return writer.object_at(folder.prefix + _MANIFEST) is not None
 
 
 def begin(writer: ObjectWriter, folder: ArtifactFolder, deployment_id: str) -> None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, TypeVar
 
 from core.artifacts.manifest import StoredFile
+from core.artifacts.tree import Member
 from core.aws.object_writing import ObjectWriter
 from core.cancellation import CancelToken
 from core.errors import SagewizardError
@@ -21,7 +22,19 @@ MOST_REQUESTS: Final = 16
 _TURN_SECONDS: Final = 0.2
 
 
-def _tells_nothing(_done: int, _file: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """How far it is: `done` of all the members' bytes, and the path of the file under way, empty where it is no one's.
+
+    `of_file`: how many of its bytes are done and how many it has; `None` where that is not known.
+    """
+
+    done: int
+    file: str = ""
+    of_file: tuple[int, int] | None = None
+
+
+def _tells_nothing(_passed: Passed) -> None:
     pass
 
 
@@ -29,13 +42,12 @@ def _tells_nothing(_done: int, _file: str) -> None:
 class Telling:
     """Who is told how it goes; called from several threads.
 
-    `packed` and `stored` receive how many of all the members' bytes were read and seen to be right, and how many S3
-    has, each with the path of the file that is under way. `unreadable` is called before an error of reading is raised,
-    which is no error of S3.
+    `packed` receives what was read and seen to be right, `stored` what S3 has. `unreadable` is called before an error
+    of reading is raised, which is no error of S3.
     """
 
-    packed: Callable[[int, str], None] = _tells_nothing
-    stored: Callable[[int, str], None] = _tells_nothing
+    packed: Callable[[Passed], None] = _tells_nothing
+    stored: Callable[[Passed], None] = _tells_nothing
     unreadable: Callable[[], None] = lambda: None
 
 
@@ -50,18 +62,28 @@ class Stored:
 
 
 class Counter:
-    """Adds up bytes from several threads and tells the sum."""
+    """Adds up bytes of the members from several threads and tells the sums."""
 
-    def __init__(self, told: Callable[[int, str], None], most: int) -> None:
-        self._told, self._most = told, most
+    def __init__(self, told: Callable[[Passed], None], members: Iterable[Member]) -> None:
+        self._told = told
+        self._sizes = {member.path: member.bytes for member in members}
+        self._most = sum(self._sizes.values())
         self._lock = Lock()
         self._done = 0
+        self._of_files: dict[str, int] = {}
 
-    def add(self, count: int, file: str) -> None:
-        """Count `count` more bytes as done."""
+    def add(self, count: int, file: str = "", *, with_others: bool = False) -> None:
+        """Count `count` more bytes as done: those of `file`, or (`with_others`) its and those of files after it."""
         with self._lock:
             self._done = min(self._done + count, self._most)
-            self._told(self._done, file)
+            self._told(Passed(self._done, file, None if with_others else self._of_file(count, file)))
+
+    def _of_file(self, count: int, file: str) -> tuple[int, int] | None:
+        size = self._sizes.get(file)
+        if size is None:
+            return None
+        self._of_files[file] = min(self._of_files.get(file, 0) + count, size)
+        return self._of_files[file], size
 
 
 def blamed(items: Iterable[_T], telling: Telling) -> Iterator[_T]:

@@ -49,11 +49,11 @@ def store_archive(
         CancelledByUser: stopping was asked for.
     """
     key = folder.data_key("archive")
-    total = sum(member.bytes for member in members)
+    packed, stored = Counter(telling.packed, members), Counter(telling.stored, members)
     content = {member.path: member.origin.sha256 for member in members if member.origin and member.origin.sha256}
     if there := writer.object_at(key):  # an earlier run ended just after it was whole
-        telling.packed(total, "")
-        telling.stored(total, "")
+        for counter in (packed, stored):
+            counter.add(sum(member.bytes for member in members))
         return Stored((StoredFile(ARCHIVE_NAME, there.bytes, there.etag),), content)
     layout = archive_parts(members, part_bytes_for(tar_bytes(members)))
     upload = _upload(writer, key, checkpoint)
@@ -61,10 +61,8 @@ def store_archive(
         note(ArchiveCheckpoint(upload.id, part=1, crc32=0, bytes=0))  # not everybody may list uploads
     begin = _beginning(layout, checkpoint, upload)
     first_member = layout[begin.part - 1].first
-    packed, stored = Counter(telling.packed, total), Counter(telling.stored, total)
-    before = sum(member.bytes for member in members[:first_member])
-    packed.add(before, "")
-    stored.add(before, "")
+    for counter in (packed, stored):
+        counter.add(sum(member.bytes for member in members[:first_member]))
 
     def passing(pieces: Iterator[Piece]) -> Iterator[Piece]:
         for piece in pieces:
@@ -136,7 +134,7 @@ class _Sending:
         there = self._upload.parts.get(part.number)
         if there is None or (there.bytes, there.sha256) != (size, digest.hex()):
             there = self._writer.put_part(self._key, self._upload.id, part.number, body, digest)
-        self._stored.add(part.bytes, self._members[part.first].path)
+        self._stored.add(part.bytes, self._members[part.first].path, with_others=True)
         with self._lock:
             self._done[part.number] = there
             self._states[part.number] = state

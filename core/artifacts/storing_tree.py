@@ -52,8 +52,7 @@ def store_tree(
     sizes = {member.path: member.bytes for member in members}
     found_before = {item.key.removeprefix(prefix): item for item in stored_before}
     there = {path: item for path, item in found_before.items() if sizes.get(path) == item.bytes}
-    total = sum(member.bytes for member in members)
-    packed, stored = Counter(telling.packed, total), Counter(telling.stored, total)
+    packed, stored = Counter(telling.packed, members), Counter(telling.stored, members)
     work = _Work(writer, prefix, there, _uploads(writer, prefix), stored)
     content: dict[str, str] = {}
     to_read = []

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from core.aws.clients import Clients
 from core.aws.failures import error_code, error_status, explained
+from core.aws.objects import abort_upload
 from core.aws.sent_body import SendingStopped, SentBody
 from core.aws.tags import as_query
 from core.aws.written_objects import (
@@ -186,14 +187,7 @@ class ObjectWriter:
 
     def abort(self, key: str, upload_id: str) -> None:
         """End an upload and drop its parts; it is fine when it is gone. It is done even after a stop was asked for."""
-        from botocore.exceptions import ClientError
-
-        with explained(f"end the upload of {self._shown(key)}"):
-            try:
-                self._s3.abort_multipart_upload(**self._whose(key), UploadId=upload_id)
-            except ClientError as error:
-                if error_code(error) not in _ABSENT | {_NO_UPLOAD}:
-                    raise
+        abort_upload(self.clients, self.bucket, key, upload_id, self.account_id)
 
     def copy(self, key: str, source_bucket: str, source_key: str, etag: str | None, size: int) -> WrittenObject:
         """Have S3 copy an object of `size` bytes, in the version of `etag` (`None`: whichever is there).

@@ -1,6 +1,5 @@
 """S3 objects that are there: looked at, read and written when they are small, listed and deleted."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from core.aws.clients import Clients
@@ -15,35 +14,6 @@ set and read: the managed policy AmazonSageMakerFullAccess allows neither."""
 
 _DELETED_AT_ONCE: Final = 1000
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
-
-
-@dataclass(frozen=True, slots=True)
-class StoredObject:
-    """An object in S3: its size, and which deployment made it; `None` for objects of others."""
-
-    bucket: str
-    key: str
-    bytes: int
-    deployment: str | None
-
-
-def find_object(clients: Clients, bucket: str, key: str, account_id: str) -> StoredObject | None:
-    """Return the object, or `None` when there is none.
-
-    Raises:
-        AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
-    """
-    from botocore.exceptions import ClientError
-
-    with explained(f"look at s3://{bucket}/{key}"):
-        try:
-            found = clients.get("s3").head_object(Bucket=bucket, Key=key, ExpectedBucketOwner=account_id)
-        except ClientError as error:
-            if error_code(error) in _ABSENT:
-                return None
-            raise
-    noted = found.get("Metadata", {})
-    return StoredObject(bucket, key, found["ContentLength"], noted.get(DEPLOYMENT_KEY))
 
 
 def list_keys(clients: Clients, bucket: str, prefix: str, account_id: str) -> tuple[str, ...]:

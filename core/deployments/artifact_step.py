@@ -11,7 +11,7 @@ from core.artifacts import artifact_folder
 from core.artifacts.artifact_folder import ArtifactFolder, find_same
 from core.artifacts.converted_tree import converted_members
 from core.artifacts.manifest import Manifest, seen
-from core.artifacts.storing import Telling
+from core.artifacts.storing import Passed, Telling
 from core.artifacts.storing_archive import store_archive
 from core.artifacts.storing_tree import store_tree
 from core.artifacts.tree import Member
@@ -28,7 +28,6 @@ from core.errors import AccessError, RefusedError, SagewizardError
 from core.models.facts import ModelFile
 from core.models.sources import FolderSource
 from core.quantities import format_bytes
-from core.throttle import Throttle
 
 _WORDS = {"archive": "in one model.tar.gz", "prefix": "as they are"}
 
@@ -88,32 +87,21 @@ def _store(
 ) -> None:
     """`cancel` is the writer's, and set when something fails: what is being sent then ends."""
     total = sum(member.bytes for member in members)
-    tree = run.plan.artifact.form == "prefix"
-    read, sent = _OfFiles(members), _OfFiles(members)
 
-    def packed(done: int, file: str) -> None:
-        packing.progress("Packaging", done, total, "bytes", file=file, of_file=read.after(done, file))
-        if done == total:  # what was read last is still on its way
+    def packed(passed: Passed) -> None:
+        packing.progress("Packaging", passed.done, total, "bytes", file=passed.file, of_file=passed.of_file)
+        if passed.done == total:  # what was read last is still on its way
             packing.finish()
 
+    def stored(passed: Passed) -> None:
+        uploading.progress("Uploading", passed.done, total, "bytes", file=passed.file, of_file=passed.of_file)
+
     packing.summary = f"{len(members)} files, {format_bytes(total)}, each seen to be what was listed"
-    telling = Telling(
-        packed=packed,
-        stored=lambda done, file: uploading.progress(
-            # A part of an archive may hold the end of one file and the beginning of the next.
-            "Uploading",
-            done,
-            total,
-            "bytes",
-            file=file,
-            of_file=sent.after(done, file) if tree else None,
-        ),
-        unreadable=lambda: run.report.blame("package"),
-    )
+    telling = Telling(packed=packed, stored=stored, unreadable=lambda: run.report.blame("package"))
     # What is converted is fetched before, and was slowed down there.
-    throttle = None if run.plan.artifact.convert else _throttle(run)
+    throttle = None if run.plan.artifact.convert else run.limits.throttle()
     if run.plan.artifact.form == "archive":
-        stored = store_archive(
+        made = store_archive(
             members,
             folder,
             writer,
@@ -124,34 +112,15 @@ def _store(
             cancel=cancel,
         )
     else:
-        stored = store_tree(members, folder, writer, telling=telling, throttle=throttle, cancel=cancel)
-    recipe = run.recipe
-    recipe = replace(recipe, files=seen(recipe.files, stored.content))
-    artifact_folder.finish(writer, folder, Manifest(recipe, stored.objects, run.ledger.deployment.id, stored.content))
+        made = store_tree(members, folder, writer, telling=telling, throttle=throttle, cancel=cancel)
+    recipe = replace(run.recipe, files=seen(run.recipe.files, made.content))
+    artifact_folder.finish(writer, folder, Manifest(recipe, made.objects, run.ledger.deployment.id, made.content))
     with suppress(SagewizardError):  # the artifact is whole; this is tidiness
         for key, uploads in writer.uploads(folder.prefix).items():  # begun anew when the answer to one was lost
             for upload in uploads:
                 writer.abort(key, upload)
-    size = sum(item.bytes for item in stored.objects)
+    size = sum(item.bytes for item in made.objects)
     uploading.summary = f"{folder.data_uri(run.plan.artifact.form)}: {format_bytes(size)}"
-
-
-class _OfFiles:
-    """How many bytes of each member are done, as counts of all of them grow. For one caller at a time."""
-
-    def __init__(self, members: tuple[Member, ...]) -> None:
-        self._sizes = {member.path: member.bytes for member in members}
-        self._done: dict[str, int] = {}
-        self._all = 0
-
-    def after(self, done: int, file: str) -> tuple[int, int] | None:
-        """Return how many bytes of `file` are done, and how many it has, when `done` are in all."""
-        came, self._all = done - self._all, done
-        size = self._sizes.get(file)
-        if size is None:
-            return None
-        self._done[file] = min(self._done.get(file, 0) + came, size)
-        return self._done[file], size
 
 
 def _writer(run: Run, cancel: CancelToken) -> ObjectWriter:
@@ -163,22 +132,16 @@ def _writer(run: Run, cancel: CancelToken) -> ObjectWriter:
         metadata={DEPLOYMENT_KEY: run.ledger.deployment.id},
         kms_key=run.plan.artifact.kms_key,
         cancel=cancel,
-        throttle=_throttle(run),
+        throttle=run.limits.throttle(),
     )
-
-
-def _throttle(run: Run) -> Throttle | None:
-    """Return the limit of one direction, if there is one."""
-    return Throttle(run.limits.bytes_per_second) if run.limits.bytes_per_second else None
 
 
 def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> ArtifactFolder | None:
     """Return an artifact that is in the bucket already and holds what this one would, noted as used by this run."""
-    by_path = {file.path: file for file in run.plan.model.files}
     members = {member.path: member for member in inspected.members}
 
     def digest_of(file: ModelFile) -> str | None:
-        member = members.get(by_path[file.path].path)
+        member = members.get(file.path)
         if member is None:  # a file that is not packaged decides nothing
             return None
         check = member.content.check()
@@ -202,7 +165,7 @@ def _same_artifact(run: Run, inspected: Inspected, writer: ObjectWriter) -> Arti
         return None
     folder = found[0]
     run.ledger.record("object", folder.uri, "creating")
-    if artifact_folder.join(run.account.clients, writer, folder, run.ledger.deployment.id):
+    if artifact_folder.join(writer, folder, run.ledger.deployment.id):
         run.ledger.record("object", folder.uri, "created")
         return folder
     _leave(run, folder)
@@ -238,7 +201,7 @@ def _converted(run: Run, members: tuple[Member, ...], packing: StageReport) -> I
     with staging_folder(run.ledger.deployment.id) as folder:
         packing.progress("Looking at the weights to be converted")
         converted = converted_members(
-            members, folder, cancel=run.cancel, throttle=_throttle(run), disk_bytes=run.limits.disk_bytes
+            members, folder, cancel=run.cancel, throttle=run.limits.throttle(), disk_bytes=run.limits.disk_bytes
         )
         run.report.blame("upload")
         yield converted

@@ -18,6 +18,7 @@ from core.deployments.reporting import Reporter
 from core.errors import SagewizardError
 from core.models.hub import HubClient
 from core.models.reference import FolderReference, parse_reference
+from core.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class TransferLimits:
 
     bytes_per_second: int | None = None
     disk_bytes: int | None = None
+
+    def throttle(self) -> Throttle | None:
+        """Return what slows one direction down; `None` where nothing does."""
+        return None if self.bytes_per_second is None else Throttle(self.bytes_per_second)
 
 
 NO_LIMITS: Final = TransferLimits()

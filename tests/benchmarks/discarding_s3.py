@@ -4,17 +4,15 @@ It has no buckets and no objects, and checks no checksums; only what storing an 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
-import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.rate_limit import RateLimit
+from tests.rate_limit import RateLimit, listening
 
 _AT_ONCE = 2**20
-_SMALL_BUFFER = 2**17
 _ETAG = '"00000000000000000000000000000000"'
 
 
@@ -33,12 +31,7 @@ class DiscardingS3:
             rate = limit
 
         self._server = _Server(("127.0.0.1", 0), Bound, bind_and_activate=False)
-        if bytes_per_second is not None:  # what waits in the system's buffers is taken to be sent by who sent it
-            self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
-        self._server.server_bind()
-        self._server.server_activate()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self.url = listening(self._server, limited=bytes_per_second is not None)
 
     def __enter__(self) -> "DiscardingS3":
         return self

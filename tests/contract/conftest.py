@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from core.aws.clients import Clients, StaticCredentials
 from core.sandbox import daemon
 from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import Aws
@@ -13,6 +14,16 @@ from tests.contract.sandbox_account import Aws
 @pytest.fixture
 def aws(sandbox: RunningSandbox) -> Aws:
     return Aws(sandbox)
+
+
+@pytest.fixture
+def clients(sandbox: RunningSandbox) -> Clients:
+    """The program's own clients of the sandbox."""
+    return Clients(
+        region="us-east-1",
+        endpoint_url=sandbox.url,
+        credentials=StaticCredentials(sandbox.access_key_id, sandbox.secret_access_key),
+    )
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def what_is_left(account: Account, made: Hosted) -> set[str]:
         "endpoint_config": hosting.endpoint_config_exists(clients, made.name),
         "model": hosting.model_exists(clients, made.name),
         "role": roles.role_exists(clients, made.role),
-        "object": objects.find_object(clients, made.bucket, made.key, account_id) is not None,
+        "object": made.key in objects.list_keys(clients, made.bucket, made.key, account_id),
         "bucket": buckets.bucket_exists(clients, made.bucket, account_id),
     }
     return {kind for kind, exists in there.items() if exists}

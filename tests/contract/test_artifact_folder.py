@@ -9,11 +9,10 @@ import pytest
 from core.artifacts import artifact_folder
 from core.artifacts.artifact_folder import ArtifactFolder, find_same, join, leave, users
 from core.artifacts.manifest import Manifest, Recipe, StoredFile
-from core.aws.clients import Clients, StaticCredentials
+from core.aws.clients import Clients
 from core.aws.object_writing import ObjectWriter
 from core.cancellation import CancelToken
 from core.models.facts import ModelFile
-from core.sandbox.daemon import RunningSandbox
 
 _ACCOUNT = "123456789012"
 _PREFIX = "sagemaker/sagewizard/model/"
@@ -24,15 +23,6 @@ _RECIPE = Recipe(
     source="org/model",
     files=(ModelFile("config.json", 2, git_sha1="b" * 40), ModelFile("model.safetensors", 7, sha256="c" * 64)),
 )
-
-
-@pytest.fixture
-def clients(sandbox: RunningSandbox) -> Clients:
-    return Clients(
-        region="us-east-1",
-        endpoint_url=sandbox.url,
-        credentials=StaticCredentials(sandbox.access_key_id, sandbox.secret_access_key),
-    )
 
 
 @pytest.fixture
@@ -120,7 +110,7 @@ def test_a_file_of_the_model_that_has_its_name_is_no_manifest(writer: ObjectWrit
 def test_the_artifact_goes_with_the_last_who_uses_it(writer: ObjectWriter) -> None:
     folder = made(writer, "first")
     other = made(writer, "other", recipe=replace(_RECIPE, convert=True))
-    assert join(writer.clients, writer, folder, "second")
+    assert join(writer, folder, "second")
     assert set(users(writer.clients, folder, _ACCOUNT)) == {"first", "second"}
     assert not left(writer, folder, "first")
     assert found(writer) == folder, "the second one uses it"
@@ -133,7 +123,7 @@ def test_the_artifact_goes_with_the_last_who_uses_it(writer: ObjectWriter) -> No
 def test_who_joins_what_is_gone_is_told(writer: ObjectWriter) -> None:
     folder = made(writer, "first")
     assert left(writer, folder, "first")
-    assert not join(writer.clients, writer, folder, "second")
+    assert not join(writer, folder, "second")
     assert left(writer, folder, "second")
     assert keys(writer) == []
 
@@ -146,7 +136,7 @@ def test_who_joins_while_the_last_one_leaves_keeps_it(writer: ObjectWriter) -> N
     def join_in_between(request: Any, **_: object) -> None:
         if not joined and "manifest.json" in str(request.body or request.url):
             joined.append(True)
-            joined[0] = join(writer.clients, writer, folder, "second")
+            joined[0] = join(writer, folder, "second")
 
     s3.meta.events.register("before-send.s3.DeleteObjects", join_in_between)
     try:

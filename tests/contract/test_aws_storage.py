@@ -164,6 +164,6 @@ def test_who_may_not_list_versions_deletes_what_is_seen(account: Account, accoun
 
 
 def test_what_is_absent_is_not_found_and_can_be_deleted(account: Account, account_id: str, bucket: str) -> None:
-    assert objects.find_object(account.clients, bucket, "absent", account_id) is None
+    assert objects.read_bytes(account.clients, bucket, "absent", account_id, limit=1) is None
     objects.delete_object(account.clients, bucket, "absent", account_id)
     assert objects.list_keys(account.clients, "no-such-bucket-at-all", "x", account_id) == ()

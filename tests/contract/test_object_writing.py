@@ -13,26 +13,16 @@ from botocore.awsrequest import AWSResponse
 from urllib3 import HTTPResponse
 
 from core.aws import object_writing
-from core.aws.clients import Clients, StaticCredentials
+from core.aws.clients import Clients
 from core.aws.object_writing import ObjectWriter, StoredPart
 from core.aws.written_objects import hex_of
 from core.cancellation import CancelToken
 from core.errors import AccessError, CancelledByUser, NotFoundError, SagewizardError, SignInExpiredError
 from core.models.stored_objects import ObjectChangedError
-from core.sandbox.daemon import RunningSandbox
-from core.throttle import Throttle
+from tests.counting_throttle import CountingThrottle
 
 _ACCOUNT = "123456789012"
 _PART = 5 * 2**20  # the smallest that S3 takes, but for the last
-
-
-@pytest.fixture
-def clients(sandbox: RunningSandbox) -> Clients:
-    return Clients(
-        region="us-east-1",
-        endpoint_url=sandbox.url,
-        credentials=StaticCredentials(sandbox.access_key_id, sandbox.secret_access_key),
-    )
 
 
 @pytest.fixture
@@ -60,21 +50,6 @@ def writer(clients: Clients, bucket: str, cancel: CancelToken) -> ObjectWriter:
 def _writer(clients: Clients, bucket: str, cancel: CancelToken, **more: Any) -> ObjectWriter:
     about = {"account_id": _ACCOUNT, "tags": {"a:b": "c d"}, "metadata": {"deployment": "d-1"}, **more}
     return ObjectWriter(clients, bucket, cancel=cancel, **about)
-
-
-class _Counting(Throttle):
-    """Lets everything pass, and counts it; asks to stop once `most` bytes have passed."""
-
-    def __init__(self, most: int | None = None) -> None:
-        super().__init__(None)
-        self.taken = 0
-        self._most = most
-
-    def take(self, count: int, cancel: CancelToken) -> None:
-        self.taken += count
-        if self._most is not None and self.taken > self._most:
-            cancel.cancel()
-        super().take(count, cancel)
 
 
 Answering = Callable[[Any], tuple[int, str] | None]
@@ -139,7 +114,7 @@ def test_content_that_is_not_what_its_digest_says_is_refused(s3: Any, bucket: st
 
 
 def test_a_body_is_read_once_and_for_sending_only(clients: Clients, bucket: str, cancel: CancelToken) -> None:
-    throttle = _Counting()
+    throttle = CountingThrottle()
     writer = _writer(clients, bucket, cancel, throttle=throttle)
     writer.put("x", [bytes(300_000)])
     upload = writer.begin("y")
@@ -331,7 +306,7 @@ def test_a_large_object_is_copied_in_parts(
 def test_a_stop_ends_an_upload_in_the_midst_of_a_part(
     s3: Any, clients: Clients, bucket: str, cancel: CancelToken
 ) -> None:
-    writer = _writer(clients, bucket, cancel, throttle=_Counting(most=_PART // 2))
+    writer = _writer(clients, bucket, cancel, throttle=CountingThrottle(most=_PART // 2))
     upload = writer.begin("x")
     with _answered(s3, lambda _: None) as seen, pytest.raises(CancelledByUser):
         writer.put_part("x", upload, 1, [bytes(_PART)])

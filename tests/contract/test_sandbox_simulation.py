@@ -6,22 +6,12 @@ from uuid import uuid4
 import pytest
 
 from core.aws import buckets, roles
-from core.aws.clients import Clients, StaticCredentials
+from core.aws.clients import Clients
 from core.errors import RefusedError
-from core.sandbox.daemon import RunningSandbox
 from tests.contract.sandbox_account import Aws, refused
 
 _READ = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
 _ACCOUNT = "123456789012"
-
-
-@pytest.fixture
-def clients(sandbox: RunningSandbox) -> Clients:
-    return Clients(
-        region="us-east-1",
-        endpoint_url=sandbox.url,
-        credentials=StaticCredentials(sandbox.access_key_id, sandbox.secret_access_key),
-    )
 
 
 def test_each_action_on_each_resource_is_judged(aws: Aws) -> None:

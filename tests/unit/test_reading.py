@@ -15,7 +15,7 @@ from core.cancellation import CancelToken
 from core.errors import CancelledByUser, SagewizardError
 from core.models.content import ContentCheck
 from core.models.facts import ModelFile
-from core.throttle import Throttle
+from tests.counting_throttle import CountingThrottle
 
 
 class Ledger:
@@ -276,15 +276,10 @@ def test_empty_pieces_are_nothing() -> None:
 
 
 def test_every_byte_is_counted_by_the_throttle() -> None:
-    counts: list[int] = []
-
-    class Counting(Throttle):
-        def take(self, count: int, cancel: CancelToken) -> None:
-            counts.append(count)
-
+    throttle = CountingThrottle()
     sources = [Source(data_of(size, size)) for size in (0, 50, 3)]
-    list(read_ahead(members(*sources), cancel=CancelToken(), throttle=Counting(None), unit_bytes=20))
-    assert sum(counts) == 53
+    list(read_ahead(members(*sources), cancel=CancelToken(), throttle=throttle, unit_bytes=20))
+    assert throttle.taken == 53
 
 
 def test_nothing_to_read() -> None:

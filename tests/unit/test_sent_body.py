@@ -11,22 +11,7 @@ from hypothesis import strategies as st
 from core.aws.sent_body import SendingStopped, SentBody
 from core.aws.written_objects import StoredPart, checksum_of_parts, etag_of_parts, hex_of, listed_part
 from core.cancellation import CancelToken
-from core.throttle import Throttle
-
-
-class _Counting(Throttle):
-    """Lets everything pass, and counts it; asks to stop once `most` bytes have passed."""
-
-    def __init__(self, most: int | None = None) -> None:
-        super().__init__(None)
-        self.taken = 0
-        self._most = most
-
-    def take(self, count: int, cancel: CancelToken) -> None:
-        self.taken += count
-        if self._most is not None and self.taken > self._most:
-            cancel.cancel()
-        super().take(count, cancel)
+from tests.counting_throttle import CountingThrottle
 
 
 @given(
@@ -72,7 +57,7 @@ def test_pieces_of_any_kind_of_bytes_are_sent() -> None:
 
 def test_a_stop_is_told_in_the_way_that_botocore_lets_through() -> None:
     cancel = CancelToken()
-    throttle = _Counting(most=5)
+    throttle = CountingThrottle(most=5)
     body = SentBody([b"x" * 10], cancel, throttle)
     assert body.read(5) == b"xxxxx"
     with pytest.raises(SendingStopped):
@@ -82,7 +67,7 @@ def test_a_stop_is_told_in_the_way_that_botocore_lets_through() -> None:
 
 
 def test_the_throttle_is_asked_for_what_is_read_and_no_more() -> None:
-    throttle = _Counting()
+    throttle = CountingThrottle()
     body = SentBody([b"abc", b"defg"], CancelToken(), throttle)
     assert body.read(5) + body.read(5) + body.read(5) == b"abcdefg"
     assert throttle.taken == 7

@@ -159,7 +159,6 @@ def _build(
     from core.models.sources import open_source
     from core.models.weight_set import refuse_base_elsewhere
     from core.serving.templates import find_template, template_for
-    from core.throttle import Throttle
 
     facts, weights = looked.facts, looked.weights
     template = find_template(template_name) if template_name else template_for(facts.task, facts.library)
@@ -168,7 +167,7 @@ def _build(
         refuse_nothing_to_convert([file.path for file in weights.files], str(facts.reference))
     source = open_source(facts.reference, facts.revision, session.hub(), objects_for(session, facts.reference))
     members = artifact_tree(weights.files, source, template)
-    throttle = Throttle(limits.bytes_per_second) if limits.bytes_per_second else None
+    throttle = limits.throttle()
     with (
         ProgressLines() as lines,
         session.politely(),
