@@ -157,18 +157,18 @@ def check_plan(plan: Plan) -> None:
 
 
 def _check_forms(plan: Plan) -> None:
-    for where, value, form in (
-        ("artifact.key_prefix", plan.artifact.key_prefix, _KEY_PREFIX),
-        ("artifact.bucket", plan.artifact.bucket, _BUCKET),
-        ("artifact.kms_key", plan.artifact.kms_key, _KMS_KEY),
-        ("role.create", plan.role.create, _ROLE),
-        ("endpoint.variant", plan.endpoint.variant, _VARIANT),
-        *(("a variable in container.environment", name, _VARIABLE) for name in plan.container.environment),
+    variable = "Its name needs letters, digits and _, and no digit first."
+    for where, value, form, fix in (
+        ("artifact.key_prefix", plan.artifact.key_prefix, _KEY_PREFIX, "Name a folder, such as sagemaker/models/."),
+        ("artifact.bucket", plan.artifact.bucket, _BUCKET, "It has 3 to 63 small letters, digits, dots and hyphens."),
+        ("artifact.kms_key", plan.artifact.kms_key, _KMS_KEY, "Give the key's ARN, its id, or alias/NAME."),
+        ("role.create", plan.role.create, _ROLE, "A role's name has up to 64 letters, digits and any of +=,.@_-."),
+        ("endpoint.variant", plan.endpoint.variant, _VARIANT, "It has up to 63 letters, digits and hyphens."),
+        *(("a variable in container.environment", name, _VARIABLE, variable) for name in plan.container.environment),
     ):
-        if value is not None and (not form.fullmatch(value)):
+        if value is not None and not form.fullmatch(value):
             raise UsageError(
-                f"The plan sets {where} to “{clean_line(value)[:80]}”, which AWS does not take or sagewizard not use.",
-                fix="Correct it, or make the plan anew with `sagewizard plan`.",
+                f"The plan sets {where} to “{clean_line(value)[:80]}”, which is none that can be used.", fix=fix
             )
     if len(plan.artifact.key_prefix) > _LONGEST_KEY_PREFIX:
         raise UsageError(

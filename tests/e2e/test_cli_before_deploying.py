@@ -188,9 +188,13 @@ def test_an_option_overrules_a_plan_and_what_follows_is_decided_anew(sandbox_hom
     assert "on ml.g5.xlarge as “overruled”" in ended.err
 
 
-@pytest.mark.parametrize(("option", "value"), [("--kms-key", "a b"), ("--bucket", "Not A Bucket")])
-def test_what_s3_would_not_take_is_refused_when_it_is_planned(option: str, value: str) -> None:
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [("--kms-key", "a b", "Give the key's ARN"), ("--bucket", "Not A Bucket", "3 to 63 small letters")],
+)
+def test_what_s3_would_not_take_is_refused_when_it_is_planned(option: str, value: str, remedy: str) -> None:
     ended = run("--sandbox", "plan", "sample", option, value)
     assert ended.code == 2
     assert value in ended.err
+    assert remedy in ended.err
     assert not ended.out
