@@ -210,3 +210,19 @@ def test_what_a_kill_leaves_goes_with_the_next_run(sandbox_home: Path, small: St
     ended = run(*arguments)
     assert ended.code == 0, ended.err
     assert staged() == []
+
+
+@pytest.mark.parametrize("command", [("package", "-o", "artifact"), ("deploy", "--yes", "--name", "kept-off-the-disk")])
+def test_the_disk_that_converting_may_use_is_what_is_allowed(small: Stand, command: tuple[str, ...]) -> None:
+    s3 = small.account.clients.get("s3")
+    s3.create_bucket(Bucket="pickles-of-mine")
+    for path in sorted((small.folder / "model").iterdir()):
+        s3.put_object(Bucket="pickles-of-mine", Key=f"model/{path.name}", Body=path.read_bytes())
+    options = ("--convert-weights", "--disk", "0")
+    ended = run("--sandbox", *command, "s3://pickles-of-mine/model/", *options, cwd=small.folder)
+    assert ended.code == 3, ended.err
+    assert "of disk space, and 0 B is allowed" in ended.err
+    assert "--disk" in ended.err
+    assert not (small.folder / "artifact").exists()
+    assert small.left_of("kept-off-the-disk") == []
+    assert staged() == []

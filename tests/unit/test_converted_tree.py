@@ -54,6 +54,23 @@ def asked_of(member: Member) -> list[tuple[int, int]]:
     return member.content.asked
 
 
+def test_no_more_of_the_disk_is_used_than_is_allowed(folders: Folders) -> None:
+    torch.save({"a": torch.ones(200)}, folders.model / "pytorch_model.bin")
+    needed = conversion_bytes(far_members(folders.model))
+    with pytest.raises(RefusedError, match=r"disk space, and .* is allowed") as refused:
+        convert_all(folders, disk_bytes=needed - 1)
+    assert "--disk" in refused.value.fix
+    assert list(folders.work.iterdir()) == []
+    assert convert_all(folders, disk_bytes=needed)
+
+
+def test_what_lies_on_this_machine_is_converted_without_any_disk(folders: Folders) -> None:
+    torch.save({"a": torch.ones(200)}, folders.model / "pytorch_model.bin")
+    members = convert_all(folders, near_members(folders.model), disk_bytes=0)
+    assert content(members, "model.safetensors")
+    assert list(folders.work.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
