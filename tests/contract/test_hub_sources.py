@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,23 @@ def read(hub: StandInHub, path: str, token: str | None = None) -> bytes:
 @pytest.mark.parametrize("path", sorted(FILES))
 def test_a_file_arrives_whole(hub: StandInHub, path: str) -> None:
     assert read(hub, path) == FILES[path]
+
+
+def test_what_the_hubs_own_library_keeps_on_this_machine_is_not_fetched_again(
+    hub: StandInHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import hf_hub_download
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    kept = Path(hf_hub_download(NAME, "model.safetensors", endpoint=hub.url, cache_dir=tmp_path))
+    assert read(hub, "model.safetensors") == WEIGHTS
+    assert hub.requests == []
+    assert read(hub, "vocab.txt") == FILES["vocab.txt"]
+    assert hub.requests, "that one was not kept"
+    kept.write_bytes(bytes(len(WEIGHTS)))
+    with pytest.raises(SagewizardError, match="its checksum differs") as damaged:
+        read(hub, "model.safetensors")
+    assert "remove it" in damaged.value.fix
 
 
 def test_the_token_does_not_follow_a_redirect_to_another_origin(hub: StandInHub) -> None:

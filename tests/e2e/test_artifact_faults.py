@@ -9,7 +9,8 @@ from core.artifacts.manifest import ArtifactForm
 from core.cancellation import CancelToken
 from core.deployments.runner import resume
 from core.errors import SagewizardError, SignInExpiredError, UnreachableError
-from tests.e2e.transfers import MODEL, WEIGHTS, Transfers
+from core.models.reference import HubReference
+from tests.e2e.transfers import MODEL, WEIGHTS, Transfers, write_two_shards
 from tests.s3_front import EXPIRED_TOKEN, INTERNAL_ERROR, REQUEST_TIMEOUT, SLOW_DOWN, Refusal
 from tests.stand_in_hub import Changed
 
@@ -95,6 +96,7 @@ def test_nothing_is_left_of_an_upload_that_was_begun_twice_after_a_rollback(
 ) -> None:
     transfers.front.fault(**BEGINNING, cut=True, at="answer")
     identifier = transfers.store(transfers.plan("begun-twice", form))
+    transfers.is_right(identifier, form)
     transfers.roll_back(identifier)
     assert transfers.left_of(identifier) == []
 
@@ -180,6 +182,27 @@ def test_a_sign_in_that_expires_between_two_parts_is_gone_on_with_from_there(
     assert sent == {1, 2, 3} - there
     assert not transfers.front.seen(**BEGINNING)
     transfers.finished(identifier, form)
+
+
+def test_what_lies_before_the_member_that_an_archive_is_gone_on_from_is_not_read_again(transfers: Transfers) -> None:
+    model = "acme/two-shards"
+    shards = write_two_shards(transfers.stand.folder / "two-shards")
+    transfers.hub.add(model, shards, fields={"pipeline_tag": "text-generation", "library_name": "transformers"})
+    plan = transfers.plan("two-shards", "archive", HubReference(model))
+    transfers.front.fault("PUT", query="partNumber=[23]", refuse=EXPIRED_TOKEN, times=99)
+    with pytest.raises(SignInExpiredError):
+        transfers.store(plan, rollback=True)
+    identifier = transfers.deployment
+    assert transfers.parts_there(identifier) == {1}
+    transfers.front.clear()
+    transfers.hub.requests.clear()
+    transfers.go_on(identifier)
+    paths = [request.path.partition("?")[0] for request in transfers.hub.requests if request.origin == "cdn"]
+    asked = {path.rpartition("/")[2] for path in paths}
+    assert asked == {"model-00002-of-00002.safetensors"}
+    found = transfers.artifact(identifier, "archive")
+    assert {path: content for path, content in found.items() if path in shards} == shards
+    transfers.roll_back(identifier)
 
 
 def test_a_deployment_whose_sign_in_expired_becomes_an_endpoint_when_it_is_resumed(transfers: Transfers) -> None:

@@ -101,3 +101,13 @@ def test_ctrl_c_ends_a_chat_and_a_log_at_once(slow: str, tmp_path: Path) -> None
         ended = program.end()
     assert ended.code == 130
     assert ended.err.split() == ["sagewizard:", "Stopped."]
+
+
+def test_no_more_bytes_pass_in_a_second_than_are_allowed(sandbox_home: Path) -> None:
+    options = ("--name", "slowed-down", "--limit-rate", "2MB", "--no-wait", "--json", "--yes")
+    ended = run("--sandbox", "deploy", "sample", *options)
+    assert ended.code == 0, ended.err
+    rates = [event["rate"] for event in ended.lines if event.get("rate")]
+    assert rates, "4.8 MB take more than the second from which on a rate is told"
+    assert max(rates) < 3_000_000
+    assert run("--sandbox", "endpoints", "delete", "slowed-down", "--yes").code == 0

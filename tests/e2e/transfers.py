@@ -36,6 +36,8 @@ MODEL = "acme/several-parts"
 WEIGHTS = "model.safetensors"
 WEIGHT_BYTES = 34 * 10**6
 """Three parts of an upload, and five units of reading."""
+SHARD_BYTES = 18 * 10**6
+"""More than a part of an upload, and less than one that ends with the file."""
 
 
 _PLANS: dict[str, Plan] = {}
@@ -45,11 +47,25 @@ _PLANS: dict[str, Plan] = {}
 def write_several_parts(folder: Path) -> Mapping[str, bytes]:
     """Return the files of a model whose weights gzip makes no smaller; they are written to the folder as well."""
     write_model(folder)
-    header = {"w": {"dtype": "F32", "shape": [WEIGHT_BYTES // 4], "data_offsets": [0, WEIGHT_BYTES]}}
-    text = json.dumps(header).encode()
-    content = struct.pack("<Q", len(text)) + text + random.Random(4).randbytes(WEIGHT_BYTES)
-    (folder / WEIGHTS).write_bytes(content)
+    (folder / WEIGHTS).write_bytes(_weights("w", WEIGHT_BYTES, seed=4))
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def write_two_shards(folder: Path) -> Mapping[str, bytes]:
+    """Return the files of a model whose second shard begins a part of its archive; they are written as well."""
+    write_model(folder)
+    (folder / WEIGHTS).unlink()
+    names = {tensor: f"model-0000{number}-of-00002.safetensors" for number, tensor in ((1, "v"), (2, "w"))}
+    for seed, (tensor, name) in enumerate(names.items()):
+        (folder / name).write_bytes(_weights(tensor, SHARD_BYTES, seed=seed))
+    index = {"metadata": {"total_size": 2 * SHARD_BYTES}, "weight_map": names}
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _weights(tensor: str, size: int, *, seed: int) -> bytes:
+    header = json.dumps({tensor: {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+    return struct.pack("<Q", len(header)) + header + random.Random(seed).randbytes(size)
 
 
 def until_stored(work: Callable[..., Deployment], told: Callable[[Event], None] = lambda _: None) -> str:
