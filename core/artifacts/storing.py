@@ -159,9 +159,12 @@ class Requests:
         try:
             if kind is None:
                 self.finish()
-            else:
-                self._cancel.cancel()
+        except BaseException:
+            self._cancel.cancel()
+            raise
         finally:
+            if kind is not None:
+                self._cancel.cancel()
             self._pool.shutdown(cancel_futures=True)
 
     def _settle(self, until: int) -> None:

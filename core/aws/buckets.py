@@ -25,46 +25,27 @@ def default_bucket_name(region: str, account_id: str) -> str:
     return f"sagemaker-{region}-{account_id}"
 
 
-def ensure_bucket(
-    clients: Clients,
-    name: str,
-    account_id: str,
-    tags: Mapping[str, str],
-    *,
-    before_create: Callable[[], None] = lambda: None,
-) -> bool:
-    """Make sure that the bucket exists, belongs to the account and is in the clients' region.
-
-    An absent one is created: encrypted, closed to the public, abandoned uploads removed after seven days, tagged.
-    `before_create` is called just before that. An existing one is left as it is.
-
-    Returns:
-        Whether it was created.
+def create_bucket(clients: Clients, name: str) -> bool:
+    """Create a bucket in the clients' region; return whether it was, and not somebody with this account quicker.
 
     Raises:
-        RefusedError: the name belongs to another account, or the bucket is in another region.
+        RefusedError: the name belongs to another account.
         AccessError, UnreachableError, SagewizardError: AWS refused or did not answer.
     """
-    if bucket_exists(clients, name, account_id):
-        return False
-    before_create()
-    s3 = clients.get("s3")
+    from botocore.exceptions import ClientError
+
     where: dict[str, Any] = {}
     if clients.region != "us-east-1":  # the one region that S3 does not let be named
         where["CreateBucketConfiguration"] = {"LocationConstraint": clients.region}
-    from botocore.exceptions import ClientError
-
     with explained(f"create the bucket {name}"):
         try:
-            s3.create_bucket(Bucket=name, **where)
+            clients.get("s3").create_bucket(Bucket=name, **where)
         except ClientError as error:
             if error_code(error) == "BucketAlreadyExists":
                 raise _not_yours(name) from error
             if error_code(error) != "BucketAlreadyOwnedByYou":
                 raise
-            if is_final_no(error):  # somebody with this account was quicker
-                return False
-    _furnish(clients, name, account_id, tags)
+            return not is_final_no(error)
     return True
 
 
@@ -92,6 +73,83 @@ def bucket_exists(clients: Clients, name: str, account_id: str) -> bool:
     if region and region != clients.region:
         raise _elsewhere(name, region, clients.region)
     return True
+
+
+def furnish_bucket(clients: Clients, name: str, account_id: str, tags: Mapping[str, str]) -> None:
+    """Close a new bucket to the public, have it encrypt and remove abandoned uploads after seven days, and tag it.
+
+    It may be done again. What may not be set is left as S3 has it.
+
+    Raises:
+        UnreachableError, SagewizardError: AWS did not answer, or refused something else than the permission.
+    """
+    s3 = clients.get("s3")
+    whose = {"Bucket": name, "ExpectedBucketOwner": account_id}
+    # S3 closes and encrypts new buckets by itself since 2023. Who may create a bucket but not set this again may go on.
+    _allowed_to(
+        f"close the bucket {name} to the public",
+        lambda: s3.put_public_access_block(
+            **whose,
+            PublicAccessBlockConfiguration={
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+        ),
+    )
+    _allowed_to(
+        f"encrypt the bucket {name}",
+        lambda: s3.put_bucket_encryption(
+            **whose,
+            ServerSideEncryptionConfiguration={
+                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+        ),
+    )
+    _allowed_to(
+        f"let abandoned uploads to the bucket {name} expire",
+        lambda: s3.put_bucket_lifecycle_configuration(
+            **whose,
+            LifecycleConfiguration={
+                "Rules": [
+                    {
+                        "ID": "abandoned-uploads",
+                        "Status": "Enabled",
+                        "Filter": {"Prefix": ""},
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABANDONED_UPLOAD_DAYS},
+                    }
+                ]
+            },
+        ),
+    )
+    _allowed_to(f"tag the bucket {name}", lambda: s3.put_bucket_tagging(**whose, Tagging={"TagSet": as_aws_tags(tags)}))
+
+
+def is_bare(clients: Clients, name: str, account_id: str) -> bool:
+    """Return whether a bucket is as a new one is: it holds nothing, and has no tags. Not where that may not be asked.
+
+    Raises:
+        UnreachableError, SagewizardError: AWS refused or did not answer.
+    """
+    from botocore.exceptions import ClientError
+
+    s3, whose = clients.get("s3"), {"Bucket": name, "ExpectedBucketOwner": account_id}
+    with explained(f"look at the bucket {name}"):
+        try:
+            if s3.get_bucket_tagging(**whose)["TagSet"]:
+                return False
+        except ClientError as error:
+            if error_code(error) in _ABSENT | _FORBIDDEN:
+                return False
+            if error_code(error) != "NoSuchTagSet":
+                raise
+        try:
+            return not s3.list_objects_v2(**whose, MaxKeys=1).get("KeyCount")
+        except ClientError as error:
+            if error_code(error) in _ABSENT | _FORBIDDEN:
+                return False
+            raise
 
 
 def bucket_tags(clients: Clients, name: str, account_id: str) -> Mapping[str, str]:
@@ -174,50 +232,6 @@ def delete_bucket_if_empty(clients: Clients, name: str, account_id: str) -> bool
             if error_code(error) not in _ABSENT:
                 raise
     return True
-
-
-def _furnish(clients: Clients, name: str, account_id: str, tags: Mapping[str, str]) -> None:
-    s3 = clients.get("s3")
-    whose = {"Bucket": name, "ExpectedBucketOwner": account_id}
-    # S3 closes and encrypts new buckets by itself since 2023. Who may create a bucket but not set this again may go on.
-    _allowed_to(
-        f"close the bucket {name} to the public",
-        lambda: s3.put_public_access_block(
-            **whose,
-            PublicAccessBlockConfiguration={
-                "BlockPublicAcls": True,
-                "IgnorePublicAcls": True,
-                "BlockPublicPolicy": True,
-                "RestrictPublicBuckets": True,
-            },
-        ),
-    )
-    _allowed_to(
-        f"encrypt the bucket {name}",
-        lambda: s3.put_bucket_encryption(
-            **whose,
-            ServerSideEncryptionConfiguration={
-                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-            },
-        ),
-    )
-    _allowed_to(
-        f"let abandoned uploads to the bucket {name} expire",
-        lambda: s3.put_bucket_lifecycle_configuration(
-            **whose,
-            LifecycleConfiguration={
-                "Rules": [
-                    {
-                        "ID": "abandoned-uploads",
-                        "Status": "Enabled",
-                        "Filter": {"Prefix": ""},
-                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": _ABANDONED_UPLOAD_DAYS},
-                    }
-                ]
-            },
-        ),
-    )
-    _allowed_to(f"tag the bucket {name}", lambda: s3.put_bucket_tagging(**whose, Tagging={"TagSet": as_aws_tags(tags)}))
 
 
 def _allowed_to(doing: str, call: Callable[[], object]) -> None:

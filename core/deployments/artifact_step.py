@@ -15,11 +15,11 @@ from core.artifacts.storing import Passed, Telling
 from core.artifacts.storing_archive import store_archive
 from core.artifacts.storing_tree import store_tree
 from core.artifacts.tree import Member
-from core.aws import buckets, roles
-from core.aws.failures import is_final_no
+from core.aws import roles
 from core.aws.object_writing import ObjectWriter
 from core.aws.objects import DEPLOYMENT_KEY
 from core.cancellation import CancelToken
+from core.deployments.bucket_step import provide_bucket
 from core.deployments.preflight import Inspected
 from core.deployments.reporting import StageReport
 from core.deployments.run import Run
@@ -56,7 +56,7 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
         ) as packing,
         run.report.stage("upload", f"Uploading to s3://{run.bucket}") as uploading,
     ):
-        _provide_bucket(run)
+        provide_bucket(run)
         cancel = run.cancel.child()
         writer = _writer(run, cancel)
         if begun and begun.name != run.folder.uri:  # a kill came while it was about to use another's
@@ -227,23 +227,3 @@ def _refuse_changed_files(run: Run, inspected: Inspected) -> None:
             fix=f"Remove what is there with {run.account.command(f'rollback {run.ledger.deployment.id}')}, then make "
             "the plan anew.",
         )
-
-
-def _provide_bucket(run: Run) -> None:
-    bucket, account_id = run.bucket, run.account.identity().account_id
-    asked = False
-
-    def before_create() -> None:
-        nonlocal asked
-        asked = True
-        run.ledger.record("bucket", bucket, "creating")
-
-    made = False
-    try:
-        made = buckets.ensure_bucket(run.account.clients, bucket, account_id, run.tags, before_create=before_create)
-    except SagewizardError as error:
-        if asked and is_final_no(error.__cause__ or error):
-            run.ledger.record("bucket", bucket, "absent")
-        raise
-    if asked:  # somebody else may have been quicker: then it is not ours
-        run.ledger.record("bucket", bucket, "created" if made else "absent")

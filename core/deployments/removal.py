@@ -110,8 +110,11 @@ def _remove(
         case "bucket":
             if not buckets.bucket_exists(clients, name, account_id):
                 return "deleted"
-            tags = buckets.bucket_tags(clients, name, account_id)
-            if not _is_its(tags, ledger) or not buckets.delete_bucket_if_empty(clients, name, account_id):
+            its = _is_its(buckets.bucket_tags(clients, name, account_id), ledger)
+            # One whose making was cut off has no tags yet, nor has one whose tags may not be set.
+            if not (its or buckets.is_bare(clients, name, account_id)):
+                return "kept"
+            if not buckets.delete_bucket_if_empty(clients, name, account_id):
                 return "kept"
     return "deleted"
 

@@ -81,7 +81,8 @@ def host(account: Account, folder: Path, *, tagged: bool = True, bucket: str | N
     made = Hosted(f"chat-{word}", f"d-{word}", f"sagewizard-{word}", folder_in_s3.bucket, key)
     ours = resource_tags(deployment_id=made.deployment, model="sample", dialect="messages", engine="huggingface")
     tags = ours if tagged else {"team": "other"}
-    buckets.ensure_bucket(clients, made.bucket, account_id, tags)
+    buckets.create_bucket(clients, made.bucket)
+    buckets.furnish_bucket(clients, made.bucket, account_id, tags)
     path = folder / f"{word}.tar.gz"
     _write_archive(path)
     writer = ObjectWriter(clients, made.bucket, account_id=account_id, tags=tags, metadata={}, cancel=CancelToken())

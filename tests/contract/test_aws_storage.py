@@ -40,11 +40,16 @@ def account_id(account: Account) -> str:
     return account.identity().account_id
 
 
+def made_bucket(account: Account, account_id: str) -> str:
+    name = f"bucket-{uuid4().hex[:12]}"
+    assert buckets.create_bucket(account.clients, name)
+    buckets.furnish_bucket(account.clients, name, account_id, TAGS)
+    return name
+
+
 @pytest.fixture
 def bucket(account: Account, account_id: str) -> str:
-    name = f"bucket-{uuid4().hex[:12]}"
-    buckets.ensure_bucket(account.clients, name, account_id, TAGS)
-    return name
+    return made_bucket(account, account_id)
 
 
 @contextmanager
@@ -73,17 +78,9 @@ def test_an_absent_bucket_is_made_closed_encrypted_and_ours(
     sandbox: RunningSandbox, tmp_path: Path, region: str
 ) -> None:
     account = account_in(sandbox, tmp_path, region)
-    account_id, name = account.identity().account_id, f"bucket-{uuid4().hex[:12]}"
-    s3 = account.clients.get("s3")
-    there_before: list[bool] = []
-
-    def before_create() -> None:
-        there_before.append(buckets.bucket_exists(account.clients, name, account_id))
-
-    made = [
-        buckets.ensure_bucket(account.clients, name, account_id, TAGS, before_create=before_create) for _ in range(2)
-    ]
-    assert (made, there_before) == ([True, False], [False])
+    account_id, s3 = account.identity().account_id, account.clients.get("s3")
+    name = made_bucket(account, account_id)
+    assert buckets.bucket_exists(account.clients, name, account_id)
     blocked = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
     assert blocked == dict.fromkeys(
         ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
@@ -98,11 +95,22 @@ def test_an_absent_bucket_is_made_closed_encrypted_and_ours(
 def test_a_bucket_of_another_region_is_refused(
     sandbox: RunningSandbox, account: Account, account_id: str, tmp_path: Path
 ) -> None:
-    name = f"bucket-{uuid4().hex[:12]}"
-    buckets.ensure_bucket(account_in(sandbox, tmp_path, "eu-west-1").clients, name, account_id, TAGS)
+    name = made_bucket(account_in(sandbox, tmp_path, "eu-west-1"), account_id)
     with pytest.raises(RefusedError, match="is in eu-west-1") as caught:
-        buckets.ensure_bucket(account.clients, name, account_id, TAGS)
+        buckets.bucket_exists(account.clients, name, account_id)
     assert "--region eu-west-1" in caught.value.fix
+
+
+def test_a_bucket_is_bare_until_it_has_tags_or_holds_something(account: Account, account_id: str, bucket: str) -> None:
+    clients, s3, bare = account.clients, account.clients.get("s3"), f"bucket-{uuid4().hex[:12]}"
+    assert not buckets.is_bare(clients, bucket, account_id), "it has tags"
+    assert not buckets.is_bare(clients, bare, account_id), "it is not there"
+    assert buckets.create_bucket(clients, bare)
+    assert buckets.is_bare(clients, bare, account_id)
+    with denied(s3, lambda request: "tagging" in request.url):
+        assert not buckets.is_bare(clients, bare, account_id), "nobody can tell"
+    s3.put_object(Bucket=bare, Key="k", Body=b"")
+    assert not buckets.is_bare(clients, bare, account_id)
 
 
 def test_only_an_empty_bucket_is_deleted(account: Account, account_id: str, bucket: str) -> None:
