@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from core.artifacts.counter import Counter
 from core.artifacts.encoding import encoded_parts
 from core.artifacts.gzip_parts import HEADER, GzipState
 from core.artifacts.reading import Piece, read_ahead
 from core.artifacts.staging import staged
 from core.artifacts.tar_stream import archive_parts, part_bytes_for, tar_bytes
-from core.artifacts.tree import Member, PacedProgress, Progress
+from core.artifacts.tree import Member
 from core.cancellation import CancelToken
 from core.errors import UsageError
 from core.throttle import Throttle
-
-__all__ = ["Packed", "PackedFile", "Progress", "write_archive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,14 @@ def write_archive(
     members: Iterable[Member],
     path: Path,
     *,
-    progress: Progress,
     cancel: CancelToken,
+    packed: Counter | None = None,
     throttle: Throttle | None = None,
 ) -> Packed:
     """Write `members` as a gzipped tar to `path`, in one piece or not at all; a file there is replaced.
 
     What is read ahead, two parts and 32 MiB between them are in memory, whatever the size; parts have 16 MiB, and more
-    only in archives beyond 140 GiB. `progress` counts the members' bytes.
+    only in archives beyond 140 GiB. `packed` counts the members' bytes.
 
     `throttle` slows the reading down.
 
@@ -71,15 +70,17 @@ def write_archive(
     members = tuple(members)
     if path.is_dir():
         raise UsageError(f"{path} is a folder.", fix="Give the archive's own path, ending in .tar.gz.")
-    paced = PacedProgress(progress, sum(member.bytes for member in members))
+    counter = packed or Counter(members)
     with staged(path) as temporary:
-        with temporary.open("xb") as file, closing(read_ahead(members, cancel=cancel, throttle=throttle)) as pieces:
+        with (
+            temporary.open("xb") as file,
+            closing(read_ahead(members, cancel=cancel, throttle=throttle, arriving=counter.ahead)) as pieces,
+        ):
             sink = _DigestingSink(file)
-            _pack(members, _counted(pieces, paced), sink)
+            _pack(members, _counted(pieces, members, counter), sink)
             file.flush()
             os.fsync(file.fileno())
         cancel.check()
-    paced.finish()
     files = tuple(PackedFile(member.path, member.bytes) for member in members)
     return Packed(path, sink.bytes, sink.sha256, files)
 
@@ -114,7 +115,7 @@ def _pack(members: tuple[Member, ...], pieces: Iterable[Piece], sink: _Digesting
         sink.write(state.trailer)
 
 
-def _counted(pieces: Iterable[Piece], paced: PacedProgress) -> Iterator[Piece]:
+def _counted(pieces: Iterable[Piece], members: tuple[Member, ...], counter: Counter) -> Iterator[Piece]:
     for piece in pieces:
+        counter.add(len(piece.data), members[piece.member].path)
         yield piece
-        paced.add(len(piece.data))

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import threading
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any, Final
 
 from core.artifacts.checkpoint_study import CheckpointStudy, local_path, study_checkpoints
 from core.artifacts.converted_weights import CheckpointAtHand, ConvertedWeights
+from core.artifacts.reading import Arriving
 from core.artifacts.shelf import Shelf
-from core.artifacts.tree import CODE_FOLDER, Member, PacedProgress, Progress
+from core.artifacts.tree import CODE_FOLDER, Member
 from core.cancellation import CancelToken
 from core.errors import RefusedError, UsageError
 from core.external_text import clean_line
@@ -72,7 +72,7 @@ def converted_members(
     folder: Path,
     *,
     cancel: CancelToken,
-    progress: Progress = lambda _done, _total: None,
+    arriving: Arriving = lambda _count, _path: None,
     throttle: Throttle | None = None,
     disk_bytes: int | None = None,
 ) -> tuple[Member, ...]:
@@ -81,8 +81,8 @@ def converted_members(
     Of the pickles no more is read now than what tells of the tensors in them; what is not to be converted is refused
     here. The weights follow when the members are read: each pickle is fetched into `folder`, which is there and empty
     and has to stay, is seen to be what its source states before any of it is passed on, and is removed when the member
-    is released, or when another one needs the room. `progress` counts the bytes of pickles that are there; it is called
-    in the threads that read. `throttle` slows down how they are fetched.
+    is released, or when another one needs the room. `arriving` is told of what is fetched as so much of what it
+    becomes, in the threads that read. `throttle` slows down how they are fetched.
 
     `disk_bytes` is how much disk may be used, `None` for all that is free.
 
@@ -97,12 +97,11 @@ def converted_members(
     untied = {place: _never_tied(members, place, cancel) for place in {_folder(member.path) for member in pickles}}
     studies = study_checkpoints([(member, untied[_folder(member.path)]) for member in pickles], cancel)
     shelf: Shelf[CheckpointAtHand] = Shelf(conversion_bytes(members))
-    counted = _Counted(progress, sum(member.bytes for member in pickles))
     added = [
         Member(
             path := converted_path(study.checkpoint.path),
             study.file_bytes,
-            ConvertedWeights(path, study, folder / f"{number}.bin", shelf, throttle=throttle, fetched=counted.add),
+            ConvertedWeights(path, study, folder / f"{number}.bin", shelf, throttle=throttle, arriving=arriving),
         )
         for number, study in enumerate(studies)
     ]
@@ -112,21 +111,6 @@ def converted_members(
     found = [*(member for member in members if member.path not in gone), *added]
     refuse_odd_paths((member.path for member in found), "The artifact")
     return tuple(sorted(found, key=lambda member: member.path))
-
-
-class _Counted:
-    """A `Progress` that several threads add to."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._lock = threading.Lock()
-        self._paced, self._left = PacedProgress(progress, total), total
-
-    def add(self, count: int) -> None:
-        with self._lock:
-            self._paced.add(count)
-            self._left -= count
-            if not self._left:
-                self._paced.finish()
 
 
 def _weights(path: str) -> WeightName | None:

@@ -4,7 +4,8 @@ The checkpoint lies on the disk meanwhile: where it was found, or fetched when i
 safetensors file is put together from it.
 """
 
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Final
 
 from core.artifacts.checkpoint_study import CheckpointStudy, conversion_as_studied
 from core.artifacts.conversion import Conversion
-from core.artifacts.reading import read_ahead
+from core.artifacts.reading import Arriving, read_ahead
 from core.artifacts.shelf import Place, Shelf
 from core.artifacts.staging import staged
 from core.artifacts.watched_file import FileState, watched
@@ -23,9 +24,6 @@ from core.throttle import Throttle
 
 _WINDOW_BYTES: Final = 32 * 2**20
 """Of a checkpoint that is fetched no more is held in memory; whoever reads the artifact holds as much and more."""
-
-Fetched = Callable[[int], None]
-"""Receives numbers of bytes of a checkpoint that are there, in any thread; as many as it has in all, and none twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class ConvertedWeights:
     """What `study` says that a checkpoint becomes; see `Content`. `name` is what it is called in errors.
 
     Unless the checkpoint lies on this machine already it is kept as `target`, for as long as `shelf` has room for it.
-    `throttle` slows the fetching of it down; `fetched` is told of what is there.
+    `throttle` slows the fetching of it down; `arriving` is told of what is there as so much of what it becomes.
     """
 
     def __init__(
@@ -52,11 +50,11 @@ class ConvertedWeights:
         shelf: Shelf[CheckpointAtHand],
         *,
         throttle: Throttle | None,
-        fetched: Fetched,
+        arriving: Arriving,
     ) -> None:
         self._name, self._study, self._target = name, study, target
         self._shelf, self._throttle = shelf, throttle
-        self._fetched, self._told = fetched, 0
+        self._arriving, self._told = arriving, 0
         room = 0 if study.path else study.checkpoint.bytes
         self._place: Place[CheckpointAtHand] = Place(room, self._provide, self._clear)
 
@@ -94,13 +92,20 @@ class ConvertedWeights:
         return CheckpointAtHand(path, state, conversion)
 
     def _fetch(self, cancel: CancelToken) -> CheckpointAtHand:
-        checkpoint, passed = self._study.checkpoint, 0
-        pieces = read_ahead((checkpoint,), cancel=cancel, throttle=self._throttle, window_bytes=_WINDOW_BYTES)
+        checkpoint, lock, passed = self._study.checkpoint, threading.Lock(), 0
+
+        def came(count: int, _path: str) -> None:
+            nonlocal passed
+            with lock:
+                passed += count
+                self._tell(passed)
+
+        pieces = read_ahead(
+            (checkpoint,), cancel=cancel, throttle=self._throttle, window_bytes=_WINDOW_BYTES, arriving=came
+        )
         with closing(pieces), staged(self._target) as temporary, temporary.open("xb") as written:
             for piece in pieces:
                 written.write(piece.data)
-                passed += len(piece.data)
-                self._tell(passed)
         try:
             with watched(self._target) as (file, state):
                 return CheckpointAtHand(self._target, state, conversion_as_studied(self._study, file, cancel))
@@ -109,10 +114,11 @@ class ConvertedWeights:
             raise
 
     def _tell(self, passed: int) -> None:
-        """Tell how much of the checkpoint is there, if it is more than ever before."""
-        if passed > self._told:
-            self._fetched(passed - self._told)
-            self._told = passed
+        """Tell how much of the checkpoint is there, as a share of what it becomes, if it is more than ever before."""
+        share = self._study.file_bytes * passed // self._study.checkpoint.bytes
+        if share > self._told:
+            self._arriving(share - self._told, self._name)
+            self._told = share
 
     def _clear(self, ready: CheckpointAtHand) -> None:
         if not self._study.path:

@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from core.artifacts.archive import Packed, PackedFile
+from core.artifacts.counter import Counter
 from core.artifacts.reading import Piece, read_ahead
 from core.artifacts.staging import staged
-from core.artifacts.tree import Member, PacedProgress, Progress
+from core.artifacts.tree import Member
 from core.cancellation import CancelToken
 from core.errors import SagewizardError, UsageError
 from core.throttle import Throttle
@@ -19,13 +20,13 @@ def write_folder(
     members: Iterable[Member],
     path: Path,
     *,
-    progress: Progress,
     cancel: CancelToken,
+    packed: Counter | None = None,
     throttle: Throttle | None = None,
 ) -> Packed:
     """Write `members` as files below `path`, all of them or none.
 
-    `throttle` slows the reading down.
+    `packed` counts the members' bytes. `throttle` slows the reading down.
 
     Raises:
         UsageError: `path` is a file, or a folder that holds something.
@@ -35,29 +36,28 @@ def write_folder(
     members = tuple(members)
     if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
         raise UsageError(f"{path} is there already and not an empty folder.", fix="Name another path.")
-    paced = PacedProgress(progress, sum(member.bytes for member in members))
+    counter = packed or Counter(members)
     listing = hashlib.sha256()
     with staged(path) as temporary:
         temporary.mkdir()
-        with closing(read_ahead(members, cancel=cancel, throttle=throttle)) as pieces:
+        with closing(read_ahead(members, cancel=cancel, throttle=throttle, arriving=counter.ahead)) as pieces:
             for member in members:
                 target = temporary / member.path
                 if not target.resolve().is_relative_to(temporary.resolve()):  # the tree refuses such names
                     raise SagewizardError(f"{member.path} would lie outside the artifact.")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                listing.update(f"{_write(pieces, target, paced)}  {member.path}\n".encode())
+                listing.update(f"{_write(pieces, target, member.path, counter)}  {member.path}\n".encode())
         cancel.check()
-    paced.finish()
     files = tuple(PackedFile(member.path, member.bytes) for member in members)
     return Packed(path, sum(file.bytes for file in files), listing.hexdigest(), files)
 
 
-def _write(pieces: Iterator[Piece], target: Path, paced: PacedProgress) -> str | None:
+def _write(pieces: Iterator[Piece], target: Path, path: str, counter: Counter) -> str | None:
     """Write one member's pieces, and return the digest of its content."""
     with target.open("xb") as file:
         for piece in pieces:
             file.write(piece.data)
-            paced.add(len(piece.data))
+            counter.add(len(piece.data), path)
             if piece.last:
                 break
         file.flush()

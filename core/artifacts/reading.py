@@ -32,6 +32,12 @@ _END_SECONDS: Final = 0.75
 """How long the threads are waited for when reading is given up."""
 
 _Data = bytes | memoryview
+Arriving = Callable[[int, str], None]
+"""Receives how many more bytes have come, and the path of the member that they are of; in any thread."""
+
+
+def _nobody_waits(_count: int, _path: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,14 @@ def read_ahead(
     throttle: Throttle | None = None,
     unit_bytes: int = UNIT_BYTES,
     window_bytes: int = WINDOW_BYTES,
+    arriving: Arriving = _nobody_waits,
 ) -> Generator[Piece, None, None]:
     """Yield the contents of the members, one after the other, in pieces of at most `unit_bytes`.
 
     At most `window_bytes` are held, with those under way and the piece that was yielded last. A member's last piece is
     yielded once all of it was seen to be what was listed, and its content is released then. An empty member has one
-    empty piece. Closing the iterator, like any error, ends what is under way, and takes a second at most.
+    empty piece. `arriving` is told of bytes as they come, of those that are fetched; weights that are made here tell of
+    theirs themselves. Closing the iterator, like any error, ends what is under way, and takes a second at most.
 
     Raises:
         SagewizardError: a member cannot be read, or is not what was listed; what comes before it was yielded.
@@ -88,7 +96,12 @@ def read_ahead(
                 not waiting or (len(waiting) < _MOST_UNITS and held + following.bytes <= window.limit)
             ):
                 waiting.append(
-                    (following, threads.submit(_fetching(members[following.member], following, own, throttle, window)))
+                    (
+                        following,
+                        threads.submit(
+                            _fetching(members[following.member], following, own, throttle, window, arriving)
+                        ),
+                    )
                 )
                 held += following.bytes
                 following = next(units, None)
@@ -123,7 +136,12 @@ def _units(members: Sequence[Member], unit_bytes: int) -> Iterator[_Unit]:
 
 
 def _fetching(
-    member: Member, unit: _Unit, cancel: CancelToken, throttle: Throttle | None, window: Window
+    member: Member,
+    unit: _Unit,
+    cancel: CancelToken,
+    throttle: Throttle | None,
+    window: Window,
+    arriving: Arriving,
 ) -> Callable[[], _Data]:
     """Return what fetches the bytes of a unit."""
 
@@ -133,12 +151,14 @@ def _fetching(
         room = Room(unit.bytes)
         for piece in member.content.read_part(unit.start, unit.bytes, cancel):
             cancel.check()
-            if throttle is not None:
+            if throttle is not None and member.origin is not None:  # what is made here was slowed down as it came
                 throttle.take(len(piece), cancel)
             if room.filled + len(piece) > unit.bytes:
                 raise _other_size(member, "is longer")
             room.write(piece)
             window.note(len(piece))
+            if member.origin is not None:
+                arriving(len(piece), member.path)
         if room.filled < unit.bytes:
             raise _other_size(member, f"ends after {unit.start + room.filled:,}")
         return room.taken()

@@ -4,12 +4,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from threading import Lock
 from types import TracebackType
 from typing import Final, TypeVar
 
 from core.artifacts.manifest import StoredFile
-from core.artifacts.tree import Member
 from core.aws.object_writing import ObjectWriter
 from core.cancellation import CancelToken
 from core.errors import SagewizardError
@@ -23,35 +21,6 @@ _TURN_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
-    """How far it is: `done` of all the members' bytes, and the path of the file under way, empty where it is no one's.
-
-    `of_file`: how many of its bytes are done and how many it has; `None` where that is not known.
-    """
-
-    done: int
-    file: str = ""
-    of_file: tuple[int, int] | None = None
-
-
-def _tells_nothing(_passed: Passed) -> None:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """Who is told how it goes; called from several threads.
-
-    `packed` receives what was read and seen to be right, `stored` what S3 has. `unreadable` is called before an error
-    of reading is raised, which is no error of S3.
-    """
-
-    packed: Callable[[Passed], None] = _tells_nothing
-    stored: Callable[[Passed], None] = _tells_nothing
-    unreadable: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True, slots=True)
 class Stored:
     """What was stored: the objects by their names below the artifact's folder, and the SHA-256 (hex) of each member's
     content by path, where it has passed through this run or was known before.
@@ -61,33 +30,8 @@ class Stored:
     content: Mapping[str, str] = field(default_factory=dict)
 
 
-class Counter:
-    """Adds up bytes of the members from several threads and tells the sums."""
-
-    def __init__(self, told: Callable[[Passed], None], members: Iterable[Member]) -> None:
-        self._told = told
-        self._sizes = {member.path: member.bytes for member in members}
-        self._most = sum(self._sizes.values())
-        self._lock = Lock()
-        self._done = 0
-        self._of_files: dict[str, int] = {}
-
-    def add(self, count: int, file: str = "", *, with_others: bool = False) -> None:
-        """Count `count` more bytes as done: those of `file`, or (`with_others`) its and those of files after it."""
-        with self._lock:
-            self._done = min(self._done + count, self._most)
-            self._told(Passed(self._done, file, None if with_others else self._of_file(count, file)))
-
-    def _of_file(self, count: int, file: str) -> tuple[int, int] | None:
-        size = self._sizes.get(file)
-        if size is None:
-            return None
-        self._of_files[file] = min(self._of_files.get(file, 0) + count, size)
-        return self._of_files[file], size
-
-
-def blamed(items: Iterable[_T], telling: Telling) -> Iterator[_T]:
-    """Yield the items; an error while one is fetched is told to be one of reading."""
+def blamed(items: Iterable[_T], unreadable: Callable[[], None]) -> Iterator[_T]:
+    """Yield the items; `unreadable` is called before an error is raised while one is fetched: it is one of reading."""
     iterator = iter(items)
     while True:
         try:
@@ -95,7 +39,7 @@ def blamed(items: Iterable[_T], telling: Telling) -> Iterator[_T]:
         except StopIteration:
             return
         except SagewizardError:
-            telling.unreadable()
+            unreadable()
             raise
         yield item
 

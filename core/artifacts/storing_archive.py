@@ -14,11 +14,12 @@ from threading import Lock
 
 from core.artifacts.artifact_folder import ARCHIVE_NAME, ArtifactFolder
 from core.artifacts.checkpoint import ArchiveCheckpoint
+from core.artifacts.counter import Counter, Sending
 from core.artifacts.encoding import encoded_parts
 from core.artifacts.gzip_parts import HEADER, GzipState
 from core.artifacts.manifest import StoredFile
 from core.artifacts.reading import Piece, read_ahead
-from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, upload_to_go_on_with
+from core.artifacts.storing import Requests, Stored, blamed, upload_to_go_on_with
 from core.artifacts.tar_stream import ArchivePart, archive_parts, part_bytes_for, tar_bytes
 from core.artifacts.tree import Member
 from core.aws.object_writing import ObjectWriter, StoredPart
@@ -35,13 +36,17 @@ def store_archive(
     *,
     checkpoint: ArchiveCheckpoint | None,
     note: Callable[[ArchiveCheckpoint], None],
-    telling: Telling,
+    packed: Counter,
+    stored: Counter,
+    unreadable: Callable[[], None],
     throttle: Throttle | None,
     cancel: CancelToken,
 ) -> Stored:
     """Store the members as `model.tar.gz` in the folder, beginning at the checkpoint where there is one that holds.
 
-    `note` receives the places that a later run can go on from, in order. `throttle` slows the reading down.
+    `note` receives the places that a later run can go on from, in order. `packed` counts what was read and seen to be
+    right, `stored` what S3 has. `unreadable` is called before an error of reading is raised, which is none of S3.
+    `throttle` slows the reading down.
 
     Raises:
         SagewizardError: a member cannot be read, or is not what was listed.
@@ -49,7 +54,6 @@ def store_archive(
         CancelledByUser: stopping was asked for.
     """
     key = folder.data_key("archive")
-    packed, stored = Counter(telling.packed, members), Counter(telling.stored, members)
     content = {member.path: member.origin.sha256 for member in members if member.origin and member.origin.sha256}
     if there := writer.object_at(key):  # an earlier run ended just after it was whole
         for counter in (packed, stored):
@@ -73,12 +77,12 @@ def store_archive(
             yield piece
 
     with (
-        closing(read_ahead(members[first_member:], cancel=cancel, throttle=throttle)) as pieces,
+        closing(read_ahead(members[first_member:], cancel=cancel, throttle=throttle, arriving=packed.ahead)) as pieces,
         Requests(cancel) as requests,
     ):
         sending = _Sending(writer, key, upload, layout, begin.part, stored, note, members)
         state = GzipState(begin.crc32, begin.bytes)
-        encoded = encoded_parts(members, layout, passing(blamed(pieces, telling)), first=begin.part - 1)
+        encoded = encoded_parts(members, layout, passing(blamed(pieces, unreadable)), first=begin.part - 1)
         with closing(encoded):
             for part, data in encoded:
                 state = state.after(data)
@@ -130,11 +134,12 @@ class _Sending:
 
     def send(self, part: ArchivePart, body: Sequence[bytes | memoryview], state: GzipState) -> None:
         """Send a part, unless S3 has it; `state` is that after it."""
-        digest, size = sha256_of(body), sum(map(len, body))
+        digest, size, file = sha256_of(body), sum(map(len, body)), self._members[part.first].path
         there = self._upload.parts.get(part.number)
         if there is None or (there.bytes, there.sha256) != (size, digest.hex()):
-            there = self._writer.put_part(self._key, self._upload.id, part.number, body, digest)
-        self._stored.add(part.bytes, self._members[part.first].path, with_others=True)
+            sending = Sending(self._stored, part.bytes, size, file, with_others=True)
+            there = self._writer.put_part(self._key, self._upload.id, part.number, body, digest, sent=sending)
+        self._stored.add(part.bytes, file, with_others=True)
         with self._lock:
             self._done[part.number] = there
             self._states[part.number] = state

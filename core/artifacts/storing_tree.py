@@ -5,7 +5,7 @@ not sent again: of the objects below a folder that only one deployment writes to
 right before it was; of large ones S3 tells the SHA-256 of the parts that it has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ from functools import partial
 from typing import Final
 
 from core.artifacts.artifact_folder import TREE_NAME, ArtifactFolder
+from core.artifacts.counter import Counter, Sending
 from core.artifacts.manifest import StoredFile
 from core.artifacts.reading import read_ahead
-from core.artifacts.storing import Counter, Requests, Stored, Telling, blamed, upload_to_go_on_with
+from core.artifacts.storing import Requests, Stored, blamed, upload_to_go_on_with
 from core.artifacts.tar_stream import part_bytes_for
 from core.artifacts.tree import Member
 from core.aws.object_reading import S3Objects
@@ -34,13 +35,16 @@ def store_tree(
     folder: ArtifactFolder,
     writer: ObjectWriter,
     *,
-    telling: Telling,
+    packed: Counter,
+    stored: Counter,
+    unreadable: Callable[[], None],
     throttle: Throttle | None,
     cancel: CancelToken,
 ) -> Stored:
     """Store each member as an object below the folder's `model/`; those that are there already are left as they are.
 
-    `throttle` slows the reading down.
+    `packed` counts what was read and seen to be right, `stored` what S3 has. `unreadable` is called before an error of
+    reading is raised, which is none of S3. `throttle` slows the reading down.
 
     Raises:
         SagewizardError: a member cannot be read, or is not what was listed.
@@ -52,7 +56,6 @@ def store_tree(
     sizes = {member.path: member.bytes for member in members}
     found_before = {item.key.removeprefix(prefix): item for item in stored_before}
     there = {path: item for path, item in found_before.items() if sizes.get(path) == item.bytes}
-    packed, stored = Counter(telling.packed, members), Counter(telling.stored, members)
     work = _Work(writer, prefix, there, _uploads(writer, prefix), stored)
     content: dict[str, str] = {}
     to_read = []
@@ -70,8 +73,9 @@ def store_tree(
             else:
                 to_read.append(member)
         file: _File | None = None
-        with closing(read_ahead(to_read, cancel=cancel, throttle=throttle, unit_bytes=_UNIT)) as pieces:
-            for piece in blamed(pieces, telling):
+        reading = read_ahead(to_read, cancel=cancel, throttle=throttle, unit_bytes=_UNIT, arriving=packed.ahead)
+        with closing(reading) as pieces:
+            for piece in blamed(pieces, unreadable):
                 member = to_read[piece.member]
                 file = file or _File(member, part_bytes_for(member.bytes))
                 file.take(piece.data)
@@ -165,7 +169,8 @@ class _Work:
             file.there = {part.number: part for part in self._writer.parts(key, file.upload)}
 
     def _put(self, member: Member, pieces: list[bytes | memoryview]) -> None:
-        self._note(member, self._writer.put(self._prefix + member.path, pieces))
+        sending = Sending(self._stored, member.bytes, member.bytes, member.path)
+        self._note(member, self._writer.put(self._prefix + member.path, pieces, sent=sending))
         self._stored.add(member.bytes, member.path)
 
     def _put_part(self, file: _File, number: int, pieces: list[bytes | memoryview], size: int) -> StoredPart:
@@ -173,7 +178,14 @@ class _Work:
         part = file.there.get(number)
         if part is None or (part.bytes, part.sha256) != (size, digest.hex()):
             assert file.upload is not None  # noqa: S101 - it is opened before its first part
-            part = self._writer.put_part(self._prefix + file.member.path, file.upload, number, pieces, digest)
+            part = self._writer.put_part(
+                self._prefix + file.member.path,
+                file.upload,
+                number,
+                pieces,
+                digest,
+                sent=Sending(self._stored, size, size, file.member.path),
+            )
         self._stored.add(size, file.member.path)
         return part
 

@@ -3,8 +3,7 @@
 What the tree is written to (an archive, a folder, a prefix in S3) does not matter here.
 """
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from core.cancellation import CancelToken
@@ -20,9 +19,6 @@ _CACHES = {"__pycache__", "__MACOSX"}
 
 Chunks = Iterator[bytes]
 """A file's content, in pieces of any size."""
-
-Progress = Callable[[int, int], None]
-"""Receives the bytes done and the bytes in all, at most ten times a second and once at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +80,3 @@ def _reason_to_leave(parts: list[str]) -> str | None:
     if any(part.startswith(".") and part not in {".", ".."} for part in parts):
         return "hidden"
     return "a cache" if _CACHES & set(parts) else None
-
-
-class PacedProgress:
-    """Calls a `Progress` at most ten times a second, and surely at the start and at the end."""
-
-    _INTERVAL = 0.1
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total = progress, total
-        self._done, self._last = 0, time.monotonic()
-        progress(0, total)
-
-    def add(self, count: int) -> None:
-        """Count `count` more bytes as done."""
-        self._done += count
-        if (now := time.monotonic()) - self._last >= self._INTERVAL and self._done < self._total:
-            self._last = now
-            self._progress(self._done, self._total)
-
-    def finish(self) -> None:
-        """Tell that all is done."""
-        self._progress(self._total, self._total)

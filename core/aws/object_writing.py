@@ -12,7 +12,7 @@ from typing import Any, Final
 from core.aws.clients import Clients
 from core.aws.failures import error_code, error_status, explained
 from core.aws.objects import abort_upload
-from core.aws.sent_body import SendingStopped, SentBody
+from core.aws.sent_body import SendingStopped, Sent, SentBody
 from core.aws.tags import as_query
 from core.aws.written_objects import (
     StoredPart,
@@ -82,9 +82,16 @@ class ObjectWriter:
         self._cancel = cancel
         self._throttle = throttle
 
-    def put(self, key: str, pieces: Sequence[bytes | memoryview], digest: bytes | None = None) -> WrittenObject:
-        """Write an object; `pieces` are its content, `digest` its SHA-256 if that is known."""
-        content = self._content(pieces, digest)
+    def put(
+        self,
+        key: str,
+        pieces: Sequence[bytes | memoryview],
+        digest: bytes | None = None,
+        *,
+        sent: Sent | None = None,
+    ) -> WrittenObject:
+        """Write an object; `pieces` are its content, `digest` its SHA-256 if that is known; `sent` is told how far."""
+        content = self._content(pieces, digest, sent)
         answer = self._tagged(
             f"write {self._shown(key)}",
             lambda tagging: _until_undamaged(
@@ -142,15 +149,22 @@ class ObjectWriter:
         return tuple(sorted(found, key=lambda part: part.number))
 
     def put_part(
-        self, key: str, upload_id: str, number: int, pieces: Sequence[bytes | memoryview], digest: bytes | None = None
+        self,
+        key: str,
+        upload_id: str,
+        number: int,
+        pieces: Sequence[bytes | memoryview],
+        digest: bytes | None = None,
+        *,
+        sent: Sent | None = None,
     ) -> StoredPart:
-        """Write a part of an upload (1 to 10,000), in the place of an earlier one of that number.
+        """Write a part of an upload (1 to 10,000), in the place of an earlier one of that number; else as `put`.
 
         Raises:
             NotFoundError: there is no such upload any more.
         """
         digest = digest if digest is not None else sha256_of(pieces)
-        content = self._content(pieces, digest)
+        content = self._content(pieces, digest, sent)
         with self._explained(f"upload part {number} of {self._shown(key)}"):
             answer = _until_undamaged(
                 lambda: self._s3.upload_part(**self._whose(key), **content(), UploadId=upload_id, PartNumber=number)
@@ -282,13 +296,15 @@ class ObjectWriter:
     def _shown(self, key: str) -> str:
         return _shown(self.bucket, key)
 
-    def _content(self, pieces: Sequence[bytes | memoryview], digest: bytes | None) -> Callable[[], dict[str, Any]]:
+    def _content(
+        self, pieces: Sequence[bytes | memoryview], digest: bytes | None, sent: Sent | None
+    ) -> Callable[[], dict[str, Any]]:
         """Return what makes the arguments about a body; the body is another one for each request."""
         about = {
             "ContentLength": sum(map(len, pieces)),
             "ChecksumSHA256": as_checksum(digest if digest is not None else sha256_of(pieces)),
         }
-        return lambda: {**about, "Body": SentBody(pieces, self._cancel, self._throttle)}
+        return lambda: {**about, "Body": SentBody(pieces, self._cancel, self._throttle, sent)}
 
     def _tagged(self, doing: str, request: Callable[[Mapping[str, str]], Any]) -> Any:
         """Make a request that tags what it makes, or does not where that is denied."""

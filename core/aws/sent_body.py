@@ -2,13 +2,18 @@
 
 import io
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from itertools import accumulate
+from typing import Final
 
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser
 from core.throttle import Throttle
+
+Sent = Callable[[int], None]
+"""Receives up to which position a body was handed out to be sent; from the beginning again when it is sent again."""
+_TELLING_BYTES: Final = 2**18
 
 
 class SendingStopped(CancelledError):  # noqa: N818 - not a failure, but raised like one
@@ -24,17 +29,22 @@ class SentBody(io.RawIOBase):
 
     Each reading waits for the throttle, as it is taken to be for sending. botocore reads a body for nothing else when
     it is told the body's size and checksum and does not sign the body (`Clients`); before it sends it once more, it
-    seeks its beginning.
+    seeks its beginning. `sent` receives the position that was reached, now and then.
     """
 
     def __init__(
-        self, pieces: Sequence[bytes | memoryview], cancel: CancelToken, throttle: Throttle | None = None
+        self,
+        pieces: Sequence[bytes | memoryview],
+        cancel: CancelToken,
+        throttle: Throttle | None = None,
+        sent: Sent | None = None,
     ) -> None:
         self._pieces = [memoryview(piece) for piece in pieces if len(piece)]
         self._ends = list(accumulate(map(len, self._pieces)))
         self._size = self._ends[-1] if self._ends else 0
         self._cancel = cancel
         self._throttle = throttle
+        self._sent, self._told = sent, 0
         self._at = 0
 
     def __len__(self) -> int:
@@ -79,6 +89,9 @@ class SentBody(io.RawIOBase):
             raise SendingStopped from error
         found = self._cut(self._at, self._at + wanted)
         self._at += wanted
+        if self._sent is not None and (self._at - self._told >= _TELLING_BYTES or self._at == self._size):
+            self._told = self._at
+            self._sent(self._at)
         return found
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override] # no other buffer is used

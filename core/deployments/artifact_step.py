@@ -6,12 +6,14 @@ Nothing of it touches the disk but pickled weights that are converted, one file 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from core.artifacts import artifact_folder
 from core.artifacts.artifact_folder import ArtifactFolder, find_same
 from core.artifacts.converted_tree import converted_members
+from core.artifacts.counter import Counter, Passed
 from core.artifacts.manifest import Manifest, seen
-from core.artifacts.storing import Passed, Telling
+from core.artifacts.reading import Arriving
 from core.artifacts.storing_archive import store_archive
 from core.artifacts.storing_tree import store_tree
 from core.artifacts.tree import Member
@@ -28,6 +30,7 @@ from core.errors import AccessError, RefusedError, SagewizardError
 from core.models.facts import ModelFile
 from core.models.sources import FolderSource
 from core.quantities import format_bytes
+from core.throttle import Throttle
 
 _WORDS = {"archive": "in one model.tar.gz", "prefix": "as they are"}
 
@@ -68,17 +71,14 @@ def provide_artifact(run: Run, inspected: Inspected) -> ArtifactFolder:
             uploading.summary = "Nothing to upload"
             return found
         folder = ArtifactFolder.at(begun.name) if begun else run.folder
-        with run.making("object", folder.uri, in_one=False), _converted(run, members, packing) as packed:
-            artifact_folder.begin(writer, folder, run.ledger.deployment.id)
-            if not run.ledger.deployment.transfer.stamps and (stamps := _stamps(inspected)):
-                run.ledger.note_stamps(stamps)
-            _store(run, packed, folder, writer, packing, uploading, cancel)
+        with run.making("object", folder.uri, in_one=False):
+            _store(run, inspected, folder, writer, packing, uploading, cancel)
     return folder
 
 
 def _store(
     run: Run,
-    members: tuple[Member, ...],
+    inspected: Inspected,
     folder: ArtifactFolder,
     writer: ObjectWriter,
     packing: StageReport,
@@ -86,33 +86,42 @@ def _store(
     cancel: CancelToken,
 ) -> None:
     """`cancel` is the writer's, and set when something fails: what is being sent then ends."""
-    total = sum(member.bytes for member in members)
+    throttle = run.limits.throttle()
+    total = 0
 
-    def packed(passed: Passed) -> None:
+    def tell_packed(passed: Passed) -> None:
         packing.progress("Packaging", passed.done, total, "bytes", file=passed.file, of_file=passed.of_file)
         if passed.done == total:  # what was read last is still on its way
             packing.finish()
 
-    def stored(passed: Passed) -> None:
+    def tell_stored(passed: Passed) -> None:
         uploading.progress("Uploading", passed.done, total, "bytes", file=passed.file, of_file=passed.of_file)
 
-    packing.summary = f"{len(members)} files, {format_bytes(total)}, each seen to be what was listed"
-    telling = Telling(packed=packed, stored=stored, unreadable=lambda: run.report.blame("package"))
-    # What is converted is fetched before, and was slowed down there.
-    throttle = None if run.plan.artifact.convert else run.limits.throttle()
-    if run.plan.artifact.form == "archive":
-        made = store_archive(
+    def arriving(count: int, path: str) -> None:
+        packed.ahead(count, path)
+
+    with _converted(run, inspected.members, packing, throttle, arriving) as members:
+        artifact_folder.begin(writer, folder, run.ledger.deployment.id)
+        if not run.ledger.deployment.transfer.stamps and (stamps := _stamps(inspected)):
+            run.ledger.note_stamps(stamps)
+        total = sum(member.bytes for member in members)
+        packing.summary = f"{len(members)} files, {format_bytes(total)}, each seen to be what was listed"
+        packed, stored = Counter(members, tell_packed), Counter(members, tell_stored)
+        storing = partial(
+            store_archive,
+            checkpoint=run.ledger.deployment.transfer.checkpoint,
+            note=run.ledger.note_checkpoint,
+        )
+        made = (storing if run.plan.artifact.form == "archive" else store_tree)(
             members,
             folder,
             writer,
-            checkpoint=run.ledger.deployment.transfer.checkpoint,
-            note=run.ledger.note_checkpoint,
-            telling=telling,
+            packed=packed,
+            stored=stored,
+            unreadable=lambda: run.report.blame("package"),
             throttle=throttle,
             cancel=cancel,
         )
-    else:
-        made = store_tree(members, folder, writer, telling=telling, throttle=throttle, cancel=cancel)
     recipe = replace(run.recipe, files=seen(run.recipe.files, made.content))
     artifact_folder.finish(writer, folder, Manifest(recipe, made.objects, run.ledger.deployment.id, made.content))
     with suppress(SagewizardError):  # the artifact is whole; this is tidiness
@@ -192,7 +201,9 @@ def _may_be_read(run: Run, folder: ArtifactFolder) -> bool:
 
 
 @contextmanager
-def _converted(run: Run, members: tuple[Member, ...], packing: StageReport) -> Iterator[tuple[Member, ...]]:
+def _converted(
+    run: Run, members: tuple[Member, ...], packing: StageReport, throttle: Throttle | None, arriving: Arriving
+) -> Iterator[tuple[Member, ...]]:
     """Give the members with pickled weights turned into safetensors, where the plan says so."""
     if not run.plan.artifact.convert:
         yield members
@@ -201,7 +212,12 @@ def _converted(run: Run, members: tuple[Member, ...], packing: StageReport) -> I
     with staging_folder(run.ledger.deployment.id) as folder:
         packing.progress("Looking at the weights to be converted")
         converted = converted_members(
-            members, folder, cancel=run.cancel, throttle=run.limits.throttle(), disk_bytes=run.limits.disk_bytes
+            members,
+            folder,
+            cancel=run.cancel,
+            arriving=arriving,
+            throttle=throttle,
+            disk_bytes=run.limits.disk_bytes,
         )
         run.report.blame("upload")
         yield converted

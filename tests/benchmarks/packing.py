@@ -101,7 +101,7 @@ def pack(model: Path, to: Path) -> None:
         for path in sorted(model.iterdir())
         for file in [ModelFile(path.name, path.stat().st_size)]
     ]
-    write_archive(members, to, progress=lambda *_: None, cancel=CancelToken())
+    write_archive(members, to, cancel=CancelToken())
 
 
 def run(to: Path, *command: str) -> None:

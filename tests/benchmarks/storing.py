@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from core.artifacts.artifact_folder import ArtifactFolder
+from core.artifacts.counter import Counter
 from core.artifacts.manifest import ArtifactForm
-from core.artifacts.storing import Stored, Telling
+from core.artifacts.storing import Stored
 from core.artifacts.storing_archive import store_archive
 from core.artifacts.storing_tree import store_tree
 from core.artifacts.tree import Member
@@ -42,14 +43,25 @@ def store(
     writer = ObjectWriter(clients, BUCKET, account_id=account_id, tags={}, metadata={}, cancel=cancel)
     folder = ArtifactFolder(BUCKET, f"{form}/")
     if form == "prefix":
-        return store_tree(members, folder, writer, telling=Telling(), throttle=None, cancel=cancel)
+        return store_tree(
+            members,
+            folder,
+            writer,
+            packed=Counter(members),
+            stored=Counter(members),
+            unreadable=lambda: None,
+            throttle=None,
+            cancel=cancel,
+        )
     return store_archive(
         members,
         folder,
         writer,
         checkpoint=None,
         note=lambda _: None,
-        telling=Telling(),
+        packed=Counter(members),
+        stored=Counter(members),
+        unreadable=lambda: None,
         throttle=None,
         cancel=cancel,
     )

@@ -73,7 +73,7 @@ def packed(model: Path, to: Path) -> Path:
     facts = inspect_model(reference, hub, cancel)
     source = open_source(reference, facts.revision, hub)
     tree = artifact_tree(select_weight_set(facts).files, source, template_for(facts.task, facts.library))
-    archive = write_archive(tree, to / "model.tar.gz", progress=lambda *_: None, cancel=cancel)
+    archive = write_archive(tree, to / "model.tar.gz", cancel=cancel)
     with tarfile.open(archive.path) as opened:
         opened.extractall(to / "artifact", filter="data")
     return to / "artifact"

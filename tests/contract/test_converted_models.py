@@ -32,8 +32,8 @@ def converted(folder: Path, to: Path) -> Path:
     assert weights.format == "pytorch"
     tree = artifact_tree(weights.files, open_source(reference, None, hub), find_template("text_generation"))
     (to / "work").mkdir()
-    members = converted_members(tree, to / "work", progress=lambda *_: None, cancel=cancel)
-    return write_folder(members, to / "artifact", progress=lambda *_: None, cancel=cancel).path
+    members = converted_members(tree, to / "work", cancel=cancel)
+    return write_folder(members, to / "artifact", cancel=cancel).path
 
 
 def pickled_model(model: Any, folder: Path, *, shards: int) -> Path:

@@ -11,7 +11,7 @@ import pytest
 
 from core.artifacts.artifact_folder import ArtifactFolder
 from core.artifacts.checkpoint import ArchiveCheckpoint
-from core.artifacts.storing import Telling
+from core.artifacts.counter import Counter
 from core.artifacts.storing_archive import store_archive
 from core.artifacts.storing_tree import store_tree
 from core.artifacts.tree import Member
@@ -56,6 +56,19 @@ def unpacked(archive: bytes) -> dict[str, bytes]:
         return {item.name: file.read() for item in tar if (file := tar.extractfile(item)) is not None}
 
 
+def stored_as_tree(writer: ObjectWriter, folder: ArtifactFolder, members: tuple[Member, ...]) -> None:
+    store_tree(
+        members,
+        folder,
+        writer,
+        packed=Counter(members),
+        stored=Counter(members),
+        unreadable=lambda: None,
+        throttle=None,
+        cancel=CancelToken(),
+    )
+
+
 def archived(
     writer: ObjectWriter,
     folder: ArtifactFolder,
@@ -69,7 +82,9 @@ def archived(
         writer,
         checkpoint=checkpoint,
         note=note,
-        telling=Telling(),
+        packed=Counter(members),
+        stored=Counter(members),
+        unreadable=lambda: None,
         throttle=None,
         cancel=CancelToken(),
     )
@@ -81,7 +96,7 @@ def test_a_part_of_a_file_that_holds_something_else_is_sent_again(
 ) -> None:
     key = f"{folder.data_key('prefix')}a.safetensors"
     writer.put_part(key, writer.begin(key), 1, [bytes(_PART)])
-    store_tree(members, folder, writer, telling=Telling(), throttle=None, cancel=CancelToken())
+    stored_as_tree(writer, folder, members)
     assert {path: stored_at(writer, folder.data_key("prefix") + path) for path in _CONTENT} == _CONTENT
 
 
@@ -121,5 +136,5 @@ def test_an_object_of_another_size_is_replaced(
     writer: ObjectWriter, folder: ArtifactFolder, members: tuple[Member, ...]
 ) -> None:
     writer.put(f"{folder.data_key('prefix')}config.json", [b"{"])
-    store_tree(members, folder, writer, telling=Telling(), throttle=None, cancel=CancelToken())
+    stored_as_tree(writer, folder, members)
     assert stored_at(writer, f"{folder.data_key('prefix')}config.json") == b"{}"

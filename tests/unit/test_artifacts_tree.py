@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from core.artifacts.tree import Member, PacedProgress, artifact_tree, what_goes_in
+from core.artifacts.tree import Member, artifact_tree, what_goes_in
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, RefusedError, SagewizardError
 from core.models.content import ContentCheck, HeldContent, whole
@@ -135,18 +135,3 @@ def test_reading_stops_when_asked() -> None:
     cancel.cancel()
     with pytest.raises(CancelledByUser):
         next(chunks)
-
-
-def test_progress_is_told_seldom_and_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [100.0]
-    monkeypatch.setattr("core.artifacts.tree.time.monotonic", lambda: clock[0])
-    told: list[tuple[int, int]] = []
-    paced = PacedProgress(lambda done, total: told.append((done, total)), 1000)
-    for _ in range(1000):
-        clock[0] += 0.001
-        paced.add(1)
-    paced.finish()
-    assert told[0] == (0, 1000)
-    assert told[-1] == (1000, 1000)
-    assert 9 <= len(told) <= 12
-    assert told == sorted(told)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.artifacts.archive import Packed, write_archive
+from core.artifacts.counter import Counter, Passed
 from core.artifacts.encoding import encoded_parts
 from core.artifacts.folder import write_folder
 from core.artifacts.gzip_parts import HEADER, GzipState
@@ -65,12 +66,8 @@ def members(content: dict[str, bytes], piece: int = 65_536) -> list[Member]:
     return [Member(path, len(data), reading(data)) for path, data in sorted(content.items())]
 
 
-def quiet(done: int, total: int) -> None:
-    assert 0 <= done <= total
-
-
 def pack(write: Write, content: dict[str, bytes], path: Path, **options: Any) -> Packed:
-    return write(members(content, **options), path, progress=quiet, cancel=CancelToken())
+    return write(members(content, **options), path, cancel=CancelToken())
 
 
 def on_disk(folder: Path) -> dict[str, bytes]:
@@ -143,7 +140,7 @@ def test_memory_does_not_grow_with_the_size(tmp_path: Path, write: Write) -> Non
     )
     tracemalloc.start()
     try:
-        write([large], tmp_path / "out", progress=quiet, cancel=CancelToken())
+        write([large], tmp_path / "out", cancel=CancelToken())
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -232,7 +229,7 @@ def test_nothing_is_left_when_a_member_fails(tmp_path: Path, write: Write, error
     before = threading.active_count()
     broken = [*members({"a": b"1"}), Member("b", 4_000_000, Read(4_000_000, failing(error)))]
     with pytest.raises(BaseException) as caught:
-        write(broken, tmp_path / "out", progress=quiet, cancel=CancelToken())
+        write(broken, tmp_path / "out", cancel=CancelToken())
     assert isinstance(caught.value, SagewizardError if isinstance(error, OSError) else type(error))
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before
@@ -248,7 +245,7 @@ def test_nothing_is_left_when_stopped_in_the_middle(tmp_path: Path, write: Write
         yield b"x" * 1_000_000
 
     with pytest.raises(CancelledByUser):
-        write([Member("b", 2_000_000, Read(2_000_000, read))], tmp_path / "out", progress=quiet, cancel=cancel)
+        write([Member("b", 2_000_000, Read(2_000_000, read))], tmp_path / "out", cancel=cancel)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,7 +253,7 @@ def test_nothing_is_left_when_stopped_in_the_middle(tmp_path: Path, write: Write
 def test_nothing_is_left_of_a_member_that_changed(tmp_path: Path, write: Write) -> None:
     changed = Member("b", 7, Read(7, lambda *_: iter([b"1"])))
     with pytest.raises(SagewizardError, match="b was listed with 7 bytes but ends after 1"):
-        write([changed], tmp_path / "out", progress=quiet, cancel=CancelToken())
+        write([changed], tmp_path / "out", cancel=CancelToken())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -287,11 +284,12 @@ def test_a_file_system_that_is_read_only_is_said(tmp_path: Path, monkeypatch: py
 
 
 def test_progress_counts_the_members_bytes(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    told: list[Passed] = []
     total = sum(map(len, CONTENT.values()))
     for write, name in ((write_archive, "a.tar.gz"), (write_folder, "folder")):
         told.clear()
-        write(members(CONTENT), tmp_path / name, progress=lambda *at: told.append(at), cancel=CancelToken())
-        assert told[0] == (0, total)
-        assert told[-1] == (total, total)
-        assert {each for _, each in told} == {total}
+        made = members(CONTENT)
+        write(made, tmp_path / name, packed=Counter(made, told.append), cancel=CancelToken())
+        assert told[-1].done == total
+        assert [passed.done for passed in told] == sorted(passed.done for passed in told)
+        assert {passed.file for passed in told} == set(CONTENT)

@@ -60,7 +60,7 @@ class Source:
 
 
 def member(source: Source, path: str = "file") -> Member:
-    return Member(path, source.file.bytes, source)
+    return Member(path, source.file.bytes, source, source.file)
 
 
 def members(*sources: Source) -> list[Member]:

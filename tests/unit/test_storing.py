@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.artifacts.storing import Counter, Passed
+from core.artifacts.counter import Counter, Passed
 from core.artifacts.tree import Member
 from core.models.content import HeldContent
 
@@ -16,7 +16,7 @@ def _members(sizes: list[int]) -> list[Member]:
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=6), st.data())
 def test_the_counts_of_all_files_add_up_to_that_of_the_whole(sizes: list[int], data: st.DataObject) -> None:
     told: list[Passed] = []
-    counter = Counter(told.append, _members(sizes))
+    counter = Counter(_members(sizes), told.append)
     pieces = [(f"file-{number}", 1) for number, size in enumerate(sizes) for _ in range(size)]
     for path, count in data.draw(st.permutations(pieces)):
         counter.add(count, path)
@@ -27,14 +27,14 @@ def test_the_counts_of_all_files_add_up_to_that_of_the_whole(sizes: list[int], d
 
 def test_of_a_file_among_others_the_path_alone_is_told() -> None:
     told: list[Passed] = []
-    counter = Counter(told.append, _members([3, 4]))
+    counter = Counter(_members([3, 4]), told.append)
     counter.add(5, "file-0", with_others=True)
     assert told == [Passed(5, "file-0")]
 
 
 def test_what_was_there_before_is_of_no_file() -> None:
     told: list[Passed] = []
-    counter = Counter(told.append, _members([3, 4]))
+    counter = Counter(_members([3, 4]), told.append)
     counter.add(3)
     counter.add(1, "file-1")
     assert told == [Passed(3), Passed(4, "file-1", (1, 4))]
@@ -42,6 +42,6 @@ def test_what_was_there_before_is_of_no_file() -> None:
 
 def test_no_count_exceeds_what_there_is() -> None:
     told: list[Passed] = []
-    counter = Counter(told.append, _members([3, 4]))
+    counter = Counter(_members([3, 4]), told.append)
     counter.add(9, "file-0")
     assert told == [Passed(7, "file-0", (3, 3))]

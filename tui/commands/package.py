@@ -29,6 +29,7 @@ from tui.tables import pairs
 
 if TYPE_CHECKING:
     from core.artifacts.archive import Packed
+    from core.artifacts.counter import Passed
     from core.deployments.run import TransferLimits
 
 
@@ -152,6 +153,7 @@ def _build(
 ) -> "Packed":
     from core.artifacts.archive import write_archive
     from core.artifacts.converted_tree import converted_members, refuse_nothing_to_convert
+    from core.artifacts.counter import Counter
     from core.artifacts.folder import write_folder
     from core.artifacts.tree import artifact_tree
     from core.deployments.reporting import Reporter
@@ -168,6 +170,13 @@ def _build(
     source = open_source(facts.reference, facts.revision, session.hub(), objects_for(session, facts.reference))
     members = artifact_tree(weights.files, source, template)
     throttle = limits.throttle()
+
+    def tell(passed: "Passed") -> None:
+        told.progress("Packaging", passed.done, total, "bytes", file=passed.file, of_file=passed.of_file)
+
+    def arriving(count: int, path: str) -> None:
+        packed.ahead(count, path)
+
     with (
         ProgressLines() as lines,
         session.politely(),
@@ -179,16 +188,14 @@ def _build(
                 members,
                 stack.enter_context(staging_folder(f"package-{secrets.token_hex(8)}")),
                 cancel=session.cancel,
+                arriving=arriving,
                 throttle=throttle,
                 disk_bytes=limits.disk_bytes,
             )
-            throttle = None  # what is converted is fetched before, and was slowed down there
-        packed = (write_archive if _is_archive(path) else write_folder)(
-            members,
-            path,
-            progress=lambda done, total: told.progress("Packaging", done, total, "bytes"),
-            cancel=session.cancel,
-            throttle=throttle,
+        total = sum(member.bytes for member in members)
+        packed = Counter(members, tell)
+        made = (write_archive if _is_archive(path) else write_folder)(
+            members, path, cancel=session.cancel, packed=packed, throttle=throttle
         )
         told.summary = name
-    return packed
+    return made
