@@ -37,12 +37,14 @@ class Counter:
         self._lock = Lock()
         self._done = 0
         self._ahead: defaultdict[str, int] = defaultdict(int)
+        self._all_ahead = 0
         self._of_files: defaultdict[str, int] = defaultdict(int)
 
     def ahead(self, count: int, file: str, *, with_others: bool = False) -> None:
         """Count `count` more bytes of `file`, or (`with_others`) of it and those after it, that are on their way."""
         with self._lock:
             self._ahead[file] += count
+            self._all_ahead += count
             self._tell(count, file, with_others=with_others)
 
     def add(self, count: int, file: str = "", *, with_others: bool = False) -> None:
@@ -50,11 +52,12 @@ class Counter:
         with self._lock:
             before = min(self._ahead[file], count)
             self._ahead[file] -= before
+            self._all_ahead -= before
             self._done = min(self._done + count, self._most)
             self._tell(count - before, file, with_others=with_others)
 
     def _tell(self, more: int, file: str, *, with_others: bool) -> None:
-        ahead = min(sum(self._ahead.values()), max(0, self._most - 1 - self._done))
+        ahead = min(self._all_ahead, max(0, self._most - 1 - self._done))
         of_file = None
         if not with_others and file in self._sizes:
             self._of_files[file] = min(self._of_files[file] + more, self._sizes[file])

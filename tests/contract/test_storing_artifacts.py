@@ -5,13 +5,14 @@ import io
 import random
 import tarfile
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from core.artifacts.artifact_folder import ArtifactFolder
 from core.artifacts.checkpoint import ArchiveCheckpoint
-from core.artifacts.counter import Counter
+from core.artifacts.counter import Counter, Passed
 from core.artifacts.storing_archive import store_archive
 from core.artifacts.storing_tree import store_tree
 from core.artifacts.tree import Member
@@ -89,6 +90,27 @@ def archived(
         cancel=CancelToken(),
     )
     return unpacked(stored_at(writer, folder.data_key("archive")))
+
+
+@pytest.mark.parametrize("form", ["archive", "tree"])
+def test_progress_is_told_within_parts(
+    writer: ObjectWriter, folder: ArtifactFolder, members: tuple[Member, ...], form: str
+) -> None:
+    packed: list[Passed] = []
+    stored: list[Passed] = []
+    counters = {"packed": Counter(members, packed.append), "stored": Counter(members, stored.append)}
+    about: dict[str, Any] = {**counters, "unreadable": lambda: None, "throttle": None, "cancel": CancelToken()}
+    if form == "archive":
+        store_archive(members, folder, writer, checkpoint=None, note=lambda _: None, **about)
+    else:
+        store_tree(members, folder, writer, **about)
+    total = sum(map(len, _CONTENT.values()))
+    for told in (packed, stored):
+        done = [passed.done for passed in told]
+        assert done == sorted(done)
+        assert done[-1] == total
+        steps = [later - earlier for earlier, later in zip([0, *done], done, strict=False)]
+        assert max(steps) <= 2**20, "of a part of 16 MiB much is told before it is there"
 
 
 def test_a_part_of_a_file_that_holds_something_else_is_sent_again(

@@ -261,3 +261,22 @@ def test_the_same_artifact_is_stored_once_and_kept_until_nobody_uses_it(
     transfers.is_right(second, form)
     transfers.roll_back(second)
     assert transfers.left_of(first, second) == []
+
+
+@both_forms
+def test_one_cut_off_while_it_joined_anothers_artifact_leaves_that_as_it_is(
+    transfers: Transfers, form: ArtifactForm
+) -> None:
+    plan = transfers.plan("joined", form)
+    first = transfers.store(plan)
+    transfers.front.clear()
+    transfers.front.fault("PUT", "/used-by/", refuse=EXPIRED_TOKEN, times=99)
+    with pytest.raises(SignInExpiredError):
+        transfers.store(replace(plan, endpoint=replace(plan.endpoint, name="joining")))
+    second = transfers.deployment
+    transfers.front.clear()
+    transfers.go_on(second)
+    puts = [request.path for request in transfers.front.seen("PUT")]
+    assert [path.rpartition("used-by/")[2] for path in puts] == [second]
+    transfers.roll_back(second)
+    transfers.finished(first, form)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from core.account import open_account
 from core.cancellation import CancelToken
 from core.deployments.events import Event
 from core.deployments.plan_file import plan_from, plan_to_json
@@ -226,3 +227,19 @@ def test_the_disk_that_converting_may_use_is_what_is_allowed(small: Stand, comma
     assert not (small.folder / "artifact").exists()
     assert small.left_of("kept-off-the-disk") == []
     assert staged() == []
+
+
+def test_what_is_fetched_to_be_converted_is_told_of_and_slowed_down(sandbox_home: Path, sample: Path) -> None:
+    s3 = open_account(sandbox=True).clients.get("s3")
+    s3.create_bucket(Bucket="slow-pickles")
+    for path in sorted(sample.iterdir()):
+        s3.put_object(Bucket="slow-pickles", Key=f"model/{path.name}", Body=path.read_bytes())
+    options = ("--convert-weights", "--limit-rate", "2MB", "--name", "slowly", "--no-wait", "--json", "--yes")
+    ended = run("--sandbox", "deploy", "s3://slow-pickles/model/", *options)
+    assert ended.code == 0, ended.err
+    reading = [event for event in ended.lines if event["stage"] == "package" and event["kind"] == "progress"]
+    assert max(event["rate"] for event in reading if event.get("rate")) < 3_000_000
+    weights = [event for event in reading if event.get("file") == "model.safetensors"]
+    assert any(0 < event["file_done"] < event["file_total"] for event in weights), "while it is fetched"
+    assert len({event["total"] for event in reading if event["total"]}) == 1
+    assert run("--sandbox", "endpoints", "delete", "slowly", "--yes").code == 0

@@ -25,6 +25,18 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_made(stand: Stand) -
     stand.remove(identifier)
 
 
+def test_a_bucket_in_another_region_is_refused_before_a_byte_moves(stand: Stand) -> None:
+    s3 = stand.account.clients.get("s3")
+    s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    plan = stand.plan("misplaced")
+    with pytest.raises(RefusedError, match="is in eu-west-1"):
+        stand.deploy(replace(plan, artifact=replace(plan.artifact, bucket="far-away")))
+    assert {event.stage for event in stand.events} == {"inspect"}
+    assert "KeyCount" in (found := s3.list_objects_v2(Bucket="far-away"))
+    assert found["KeyCount"] == 0
+    s3.delete_bucket(Bucket="far-away")
+
+
 def test_a_model_of_somebody_else_with_the_same_name_is_never_touched(stand: Stand) -> None:
     """Made between the check and the run's own request, the most awkward moment."""
     plan = stand.plan("foreign")

@@ -1,10 +1,12 @@
 """Whole runs of plans against the real sandbox: what they make, what they take back, what a kill leaves on record."""
 
+import random
 import signal
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from core.deployments.events import STAGES, Event, Stage
 from core.deployments.ledger import Ledger, list_deployments
 from core.deployments.plan_file import plan_to_json
 from core.deployments.removal import remove_resources
+from core.deployments.run import TransferLimits
 from core.deployments.runner import deploy, resume
 from core.endpoints.invocation import invoke
 from core.endpoints.removal import delete_endpoint
 from core.errors import CancelledByUser, DeploymentFailedError, NotFoundError, RefusedError, SagewizardError
 from core.folders import cache_folder
+from core.serving.templates import read_template
 from tests.e2e.small_model import BROKEN, ECHO, held_back
 from tests.e2e.stand import Stand
 
@@ -340,3 +344,20 @@ def test_a_kill_before_it_is_written_down_that_a_resource_is_made_can_be_gone_on
         assert made.status == "ready"
     stand.remove(identifier)
     assert stand.left_of(name) == []
+
+
+def test_what_is_sent_is_slowed_down_by_itself(stand: Stand) -> None:
+    """The template's own files are read without a limit; what is sent of them has one."""
+    plan = stand.plan("sent-slowly")
+    noise = random.Random(3).randbytes(4_800_000)
+    (stand.folder / "template-sent-slowly" / "data.bin").write_bytes(noise)
+    template = read_template(stand.folder / "template-sent-slowly")
+    plan = replace(plan, artifact=replace(plan.artifact, template_sha256=template.sha256))
+    limits = TransferLimits(bytes_per_second=2_000_000)
+    made = deploy(
+        plan, stand.account, stand.hub, emit=stand.events.append, cancel=CancelToken(), wait=False, limits=limits
+    )
+    rates = [event.rate for event in stand.events if event.stage == "upload" and event.rate]
+    assert rates
+    assert max(rates) < 3_000_000
+    stand.remove(made.id)

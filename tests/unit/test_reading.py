@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from core.artifacts.reading import Piece, read_ahead
 from core.artifacts.tree import Member
+from core.artifacts.window import Window
 from core.cancellation import CancelToken
 from core.errors import CancelledByUser, SagewizardError
-from core.models.content import ContentCheck
+from core.models.content import ContentCheck, HeldContent
 from core.models.facts import ModelFile
 from tests.counting_throttle import CountingThrottle
 
@@ -302,3 +304,31 @@ def test_units_may_be_larger_than_what_is_under_way_at_first() -> None:
     source = Source(bytes(40 * 2**20), piece=2**20)
     pieces = read_ahead([member(source)], cancel=CancelToken(), unit_bytes=20 * 2**20)
     assert [len(piece.data) for piece in pieces] == [20 * 2**20, 20 * 2**20]
+
+
+def test_bytes_are_told_of_as_they_come() -> None:
+    came: Counter[str] = Counter()
+    pieces: list[int] = []
+
+    def arriving(count: int, path: str) -> None:
+        came[path] += count
+        pieces.append(count)
+
+    read = members(Source(data_of(50, 1)), Source(data_of(30, 2)))
+    made = Member("code/inference.py", 3, HeldContent("code/inference.py", b"abc"))
+    list(read_ahead([*read, made], cancel=CancelToken(), unit_bytes=40, arriving=arriving))
+    assert came == {"0": 50, "1": 30}, "what is made here comes from nowhere"
+    assert len(pieces) >= 3
+
+
+def test_how_much_is_under_way_is_looked_at_after_each_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    class Noting(Window):
+        def adapt(self) -> None:
+            super().adapt()
+            looked.append(self.limit)
+
+    monkeypatch.setattr("core.artifacts.reading.Window", Noting)
+    pieces = list(read_ahead(members(Source(data_of(50, 1))), cancel=CancelToken(), unit_bytes=20))
+    assert len(looked) == len(pieces) == 3
